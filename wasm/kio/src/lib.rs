@@ -1,0 +1,2 @@
+//! Shared state cells with weak wake-ups: the poll primitive under the MoQ model.
+#![forbid(unsafe_code)]

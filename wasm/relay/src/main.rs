@@ -1,0 +1,3 @@
+//! The embedded MoQ relay.
+
+fn main() {}
