@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig } from "vitest/config";
+import { chromiumArgs, chromiumPath } from "./test/support/chromium.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("./package.json", import.meta.url), "utf8")) as { version: string };
+
+const define = { __BUILD_VERSION__: JSON.stringify(version) };
+
+// A test without progress is a hang, and a hang is a finding: no retries, short limits.
+export default defineConfig({
+	define,
+	test: {
+		projects: [
+			{
+				define,
+				test: { name: "node", environment: "node", include: ["test/node/**/*.test.ts"], testTimeout: 10_000 },
+			},
+			{
+				define,
+				// The relay's port changes from run to run; the tests import the built package, not its sources.
+				server: { fs: { strict: false } },
+				optimizeDeps: { exclude: ["moq-worker"] },
+				test: {
+					name: "browser",
+					include: ["test/browser/**/*.test.ts"],
+					globalSetup: ["test/support/relay-setup.ts"],
+					testTimeout: 20_000,
+					fileParallelism: false,
+					browser: {
+						enabled: true,
+						headless: true,
+						screenshotFailures: false,
+						provider: playwright({ launchOptions: { executablePath: chromiumPath(), args: chromiumArgs() } }),
+						instances: [{ browser: "chromium" }],
+					},
+				},
+			},
+		],
+	},
+});
