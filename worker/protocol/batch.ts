@@ -1,0 +1,74 @@
+/**
+ * A batch of frames: one ArrayBuffer that carries everything one subscription had to say in one turn of the core.
+ *
+ * Little endian: u32 record count, u32 zero, then that many 32-byte records, then the payloads back to back in the
+ * order of the records that have one. A record is u8 type, u8 flags (zero), u16 zero, u32 gid, f64 b, f64 c, f64 d.
+ */
+
+/** Bytes before the first record. */
+export const BATCH_HEADER_BYTES = 8;
+/** Bytes of one record. */
+export const RECORD_BYTES = 32;
+
+/** Values of a record's type byte. */
+export const RecordType = {
+	/** A group starts. b = sequence, c = timescale in units per second (0: untimed), d = index of its first frame here. */
+	group: 1,
+	/** A whole frame. b = timestamp in timescale units (NaN: none), c = payload bytes. */
+	frame: 2,
+	/** The group is complete. b = total number of frames in it. */
+	groupEnd: 3,
+	/** The group failed; nothing more of it follows. c = payload bytes: UTF-8 JSON of an ErrorData. */
+	groupError: 4,
+	/**
+	 * No further group will start, while those already open may still go on. c = payload bytes: 0 for a finished
+	 * track, otherwise UTF-8 JSON of the ErrorData that ended it.
+	 */
+	trackEnd: 5,
+} as const;
+
+/** One record of a batch. `gid` names a group inside its subscription only; for a fetched group it is 0. */
+export type BatchRecord =
+	| { type: "group"; gid: number; sequence: number; timescale: number; firstFrame: number }
+	| { type: "frame"; gid: number; timestamp: number | undefined; data: Uint8Array }
+	| { type: "groupEnd"; gid: number; frames: number }
+	| { type: "groupError"; gid: number; error: Uint8Array }
+	| { type: "trackEnd"; error: Uint8Array | undefined };
+
+/**
+ * Walk a batch in order. Payloads are views into `buffer`, made one at a time as they are reached.
+ * @throws RangeError when the buffer is shorter than its records say.
+ */
+export function* readBatch(buffer: ArrayBuffer): Generator<BatchRecord, void, undefined> {
+	const view = new DataView(buffer);
+	const count = view.getUint32(0, true);
+	let payload = BATCH_HEADER_BYTES + count * RECORD_BYTES;
+	for (let index = 0; index < count; index++) {
+		const at = BATCH_HEADER_BYTES + index * RECORD_BYTES;
+		const gid = view.getUint32(at + 4, true);
+		const b = view.getFloat64(at + 8, true);
+		const c = view.getFloat64(at + 16, true);
+		switch (view.getUint8(at)) {
+			case RecordType.group:
+				yield { type: "group", gid, sequence: b, timescale: c, firstFrame: view.getFloat64(at + 24, true) };
+				break;
+			case RecordType.frame:
+				yield { type: "frame", gid, timestamp: Number.isNaN(b) ? undefined : b, data: new Uint8Array(buffer, payload, c) };
+				payload += c;
+				break;
+			case RecordType.groupEnd:
+				yield { type: "groupEnd", gid, frames: b };
+				break;
+			case RecordType.groupError:
+				yield { type: "groupError", gid, error: new Uint8Array(buffer, payload, c) };
+				payload += c;
+				break;
+			case RecordType.trackEnd:
+				yield { type: "trackEnd", error: c > 0 ? new Uint8Array(buffer, payload, c) : undefined };
+				payload += c;
+				break;
+			default:
+				throw new RangeError(`batch record ${index} has an unknown type`);
+		}
+	}
+}

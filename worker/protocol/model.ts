@@ -1,0 +1,97 @@
+/** The values of the model as plain data: what page, host and core exchange besides handles, errors and batches. */
+
+/** A protocol version by the name it has on the page; `moq-lite-05-wip` and `moq-lite-07-wip` are opt-in. */
+export type Version =
+	| "moq-lite-07-wip"
+	| "moq-lite-06"
+	| "moq-lite-05"
+	| "moq-lite-05-wip"
+	| "moq-lite-04"
+	| "moq-lite-03"
+	| "moq-lite-02"
+	| "moq-lite-01";
+
+/** Offered when nothing else is asked for, newest first. 02 and 01 share one token on the wire. */
+export const DEFAULT_VERSIONS: readonly Version[] = [
+	"moq-lite-06",
+	"moq-lite-05",
+	"moq-lite-04",
+	"moq-lite-03",
+	"moq-lite-02",
+	"moq-lite-01",
+];
+
+/** What a subscriber asks of the publisher. Absent fields take the defaults given here. */
+export interface SubscriptionData {
+	/** Higher preempts lower, 0…255. Default 0. */
+	priority?: number;
+	/** Prefer sequence order over newest first. Default false. */
+	ordered?: boolean;
+	/** How long an older group is still waited for once a newer one exists. Default 0: skip at once. */
+	maxLatencyMs?: number;
+	/** First group wanted; absent: the live edge. */
+	groupStart?: number;
+	/** Last group wanted, inclusive; absent: no end. */
+	groupEnd?: number;
+	/** Hold frames up to this long so that more travel in one message. Default 0. Local, never sent. */
+	batchMs?: number;
+}
+
+/** The fixed properties of a track. Absent fields take the defaults given here. */
+export interface TrackInfoData {
+	/** Units per second of frame timestamps; absent: untimed. */
+	timescale?: number;
+	/** How long groups that are not the newest stay in caches. Default 5000. */
+	cacheMs?: number;
+	/** Tie-break between tracks of one publisher, 0…255. Default 127. */
+	priority?: number;
+	/** Tie-break between groups of the track: oldest first. Default false. */
+	ordered?: boolean;
+	/** Hint that payloads compress well. Default false. */
+	compress?: boolean;
+}
+
+/** What happened to a path: a broadcast appeared, was replaced without a gap, or went away. */
+export type AnnounceEvent = "active" | "restart" | "ended";
+
+/** How a session ended: the peer's or our own close code and reason, or the failure that ended it. */
+export interface CloseData {
+	/** Session close code; absent when the connection was lost without one. */
+	code?: number;
+	/** Text that came with the code. */
+	reason?: string;
+	/** True when this side asked for the close. */
+	local: boolean;
+}
+
+/** Figures of one session; a field is absent where transport or version cannot tell. */
+export interface SessionStatsData {
+	/** Smoothed round-trip time. */
+	rttMs?: number;
+	/** Estimated bandwidth towards us, as reported by the peer. */
+	bitsPerSecond?: number;
+	/** Payload bytes handed to streams. */
+	bytesSent: number;
+	/** Payload bytes taken from streams. */
+	bytesReceived: number;
+	/** Bytes received that nothing has read yet. */
+	unreadBytes: number;
+	/** Streams that are open now, both kinds, both directions. */
+	openStreams: number;
+}
+
+/** Live counts of one core; every count returns to its start when everything was freed. */
+export interface CoreStats {
+	/** Live handles by type, for example `{ origin: 1, track: 2 }`. */
+	handles: Record<string, number>;
+	/** Live objects of the model by type. */
+	model: Record<string, number>;
+	/** Operations that have not settled. */
+	operations: number;
+	/** Tasks in the executor. */
+	tasks: number;
+	/** Payload bytes held by group caches. */
+	cachedBytes: number;
+	/** Size of the wasm memory; it never shrinks. */
+	memoryBytes: number;
+}
