@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
-import { chromiumArgs, chromiumPath } from "./test/support/chromium.ts";
+import { chromiumArgs, chromiumPath } from "./scripts/chromium.mjs";
 
 const { version } = JSON.parse(readFileSync(new URL("./package.json", import.meta.url), "utf8")) as { version: string };
 
