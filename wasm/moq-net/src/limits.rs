@@ -1,0 +1,142 @@
+//! Every bound and deadline the core keeps, as one value.
+
+use std::time::Duration;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// The bounds of every queue and the deadline of every wait.
+///
+/// One value is shared by a runtime and all its sessions and caches. Each figure may be lowered; what happens at a bound is said
+/// on the field. Fields are public and the struct is built from one of the presets:
+///
+/// ```
+/// # use moq_net::Limits;
+/// let limits = Limits { max_frame: 1 << 20, ..Limits::relay() };
+/// # assert_eq!(limits.max_frame, 1 << 20);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest frame, in bytes. A larger one fails with `FrameTooLarge` before anything is allocated.
+    pub max_frame: usize,
+    /// Bytes one group may hold. Above it its oldest frames go, and reading them fails with `CacheFull`.
+    pub group_bytes: usize,
+    /// Frames one group may hold; as `group_bytes`.
+    pub group_frames: usize,
+    /// Bytes all cached groups of the process may hold together. Above it the least recently used group that is not the latest
+    /// of its track goes, and its readers get `Evicted`.
+    pub cache_bytes: usize,
+    /// Bytes charged to `cache_bytes` for each group besides its payload, so that empty groups are not free.
+    pub group_overhead: usize,
+    /// Bytes charged to `cache_bytes` for each frame besides its payload, so that empty frames are not free.
+    pub frame_overhead: usize,
+    /// Bytes of frames still being received, per session, on top of `max_frame`. At the bound the assembling group of the
+    /// lowest priority is reset with `FrameTooLarge`.
+    pub assembly_bytes: usize,
+
+    /// Bytes of one control message. A longer one ends its stream.
+    pub control_message: usize,
+    /// Bytes of the one ANNOUNCE_INIT message of moq-lite-01 and -02.
+    pub announce_init: usize,
+    /// Bytes of a data stream buffered beyond the current frame before reading stops.
+    pub data_buffer: usize,
+
+    /// Announcements accepted from one session. Beyond it the session is closed.
+    pub announces: usize,
+    /// Announcements accepted by the whole process. Beyond it the announcing session is closed.
+    pub announces_process: usize,
+    /// Requests for unannounced broadcasts waiting in an origin, and as many again in service. Beyond it requests fail at once.
+    pub broadcast_requests: usize,
+    /// Requests for unknown tracks waiting in a broadcast, and as many again in service. Beyond it requests fail at once.
+    pub track_requests: usize,
+    /// Requests for groups that are not cached waiting in a track, and as many again in service. Beyond it requests fail at once.
+    pub group_requests: usize,
+    /// Upstream fetches in flight per track. Further ones wait in the queue of `group_requests`.
+    pub fetches: usize,
+    /// Upstream fetches in flight for the whole process. Further ones wait as above.
+    pub fetches_process: usize,
+    /// Subscriptions of one session. Beyond it new ones are reset.
+    pub subscriptions: usize,
+    /// Cached bytes that the group streams being served to one viewer may pin. Beyond it the oldest is reset for that viewer.
+    pub viewer_bytes: usize,
+    /// Datagrams waiting in one queue; the oldest is dropped first.
+    pub datagrams: usize,
+    /// Age at which a waiting datagram is dropped.
+    pub datagram_age: Duration,
+    /// Largest datagram payload in bytes that `write_datagram` accepts.
+    pub datagram_size: usize,
+
+    /// For a control stream to be opened, for the first byte of an accepted stream, for the rest of a control message, and for the
+    /// answer to a request (subscribe confirmation, track info, first byte of a fetch). Then `Timeout`.
+    pub control_timeout: Duration,
+    /// For the peer's SETUP. Then the session is closed.
+    pub setup_timeout: Duration,
+    /// For the next byte of a group stream when the subscription sets no shorter max latency. Then the stream is reset.
+    pub stall: Duration,
+    /// How long a track nobody reads keeps its upstream subscription before it is torn down with `Cancel`.
+    pub linger: Duration,
+    /// How long a session that was told to close may take to end by itself.
+    pub close_timeout: Duration,
+    /// How long a session keeps running after it sent GOAWAY.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// Limits of a worker in a browser: a small cache, since the memory is the page's.
+    pub fn browser() -> Self {
+        Self {
+            cache_bytes: 64 * MIB,
+            ..Self::shared()
+        }
+    }
+
+    /// Limits of a relay process.
+    pub fn relay() -> Self {
+        Self {
+            cache_bytes: 512 * MIB,
+            ..Self::shared()
+        }
+    }
+
+    fn shared() -> Self {
+        Self {
+            max_frame: 16 * MIB,
+            // What published peers hold per group.
+            group_bytes: 32 * MIB,
+            group_frames: 8192,
+            cache_bytes: 64 * MIB,
+            group_overhead: 512,
+            frame_overhead: 64,
+            assembly_bytes: 8 * MIB,
+            control_message: 64 * KIB,
+            announce_init: MIB,
+            data_buffer: 64 * KIB,
+            announces: 1024,
+            announces_process: 262_144,
+            broadcast_requests: 1024,
+            track_requests: 256,
+            group_requests: 256,
+            fetches: 64,
+            fetches_process: 1024,
+            subscriptions: 1024,
+            viewer_bytes: 32 * MIB,
+            datagrams: 64,
+            datagram_age: Duration::from_millis(50),
+            // What a QUIC packet of the smallest path MTU (1200 bytes) leaves for a payload after its own and our header.
+            datagram_size: 1140,
+            control_timeout: Duration::from_secs(10),
+            setup_timeout: Duration::from_secs(5),
+            stall: Duration::from_secs(30),
+            linger: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(1),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Limits {
+    /// The smaller preset, [`Limits::browser`].
+    fn default() -> Self {
+        Self::browser()
+    }
+}

@@ -1,0 +1,85 @@
+//! The caller's world: its clock, its randomness, its limits, and what the whole process shares.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use kio::{MaybeSend, MaybeSync};
+
+use crate::{Limits, time::Instant};
+
+/// A future that resolves at a deadline, as [`Host::sleep_until`] returns it.
+#[cfg(not(target_arch = "wasm32"))]
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A future that resolves at a deadline, as [`Host::sleep_until`] returns it.
+#[cfg(target_arch = "wasm32")]
+pub type Sleep = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What the core takes from its surroundings. It has no clock and no randomness of its own.
+pub trait Host: MaybeSend + MaybeSync + 'static {
+    /// The current time. Must never go backwards.
+    fn now(&self) -> Instant;
+
+    /// Resolves at `deadline`, or at once when that has passed.
+    fn sleep_until(&self, deadline: Instant) -> Sleep;
+
+    /// 64 uniformly random bits.
+    fn random(&self) -> u64;
+}
+
+/// The caller's clock and randomness with the limits and caches of one process (or one worker).
+///
+/// Cloning is a reference bump; every root object of the model and every session is given one.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    host: Box<dyn Host>,
+    limits: Limits,
+}
+
+impl Runtime {
+    /// A runtime with an empty cache.
+    pub fn new(host: impl Host, limits: Limits) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                host: Box::new(host),
+                limits,
+            }),
+        }
+    }
+
+    /// The current time of the host.
+    pub fn now(&self) -> Instant {
+        self.inner.host.now()
+    }
+
+    /// Resolves at `deadline`.
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        self.inner.host.sleep_until(deadline)
+    }
+
+    /// Resolves after `delay`.
+    pub fn sleep(&self, delay: Duration) -> Sleep {
+        self.sleep_until(self.now() + delay)
+    }
+
+    /// 64 random bits of the host.
+    pub fn random_u64(&self) -> u64 {
+        self.inner.host.random()
+    }
+
+    /// The limits everything made from this runtime keeps.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}
