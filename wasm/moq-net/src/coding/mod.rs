@@ -1,0 +1,5 @@
+//! Bytes: integers, messages and streams. Knows no message of any protocol.
+
+mod error;
+
+pub use error::{DecodeError, EncodeError};
