@@ -9,7 +9,7 @@ use support::executor::Executor;
 use support::transport::{Error, Options, pair};
 use web_transport_trait::{RecvStream as _, SendStream as _, Session as _};
 
-#[cfg(target_family = "wasm")]
+#[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]

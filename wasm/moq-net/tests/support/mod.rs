@@ -6,4 +6,5 @@
 #![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
 
 pub mod executor;
+pub mod host;
 pub mod transport;
