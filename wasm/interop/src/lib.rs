@@ -1,0 +1,1 @@
+//! Tests and a bench publisher on the published MoQ crates.
