@@ -53,7 +53,12 @@ export function* readBatch(buffer: ArrayBuffer): Generator<BatchRecord, void, un
 				yield { type: "group", gid, sequence: b, timescale: c, firstFrame: view.getFloat64(at + 24, true) };
 				break;
 			case RecordType.frame:
-				yield { type: "frame", gid, timestamp: Number.isNaN(b) ? undefined : b, data: new Uint8Array(buffer, payload, c) };
+				yield {
+					type: "frame",
+					gid,
+					timestamp: Number.isNaN(b) ? undefined : b,
+					data: new Uint8Array(buffer, payload, c),
+				};
 				payload += c;
 				break;
 			case RecordType.groupEnd:

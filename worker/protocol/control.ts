@@ -1,0 +1,135 @@
+/**
+ * The control plane: one interface that the worker's host implements and the page consumes.
+ *
+ * The page makes up the ids (counting up, never reused), so a call that makes or looks up a handle needs no answer
+ * before the next one may use it: calls are executed in the order they were made. An id whose making was refused
+ * refuses every later call with the same error. Whatever fails, fails with an ErrorData.
+ */
+
+import type { Window } from "./limits.ts";
+import type { CoreStats, SessionStatsData, SubscriptionData, TrackInfoData, Version } from "./model.ts";
+import type { ConnectedData } from "./port.ts";
+
+/** Names one thing the page asked for: a handle, or something that waits. */
+export type Id = number;
+
+/** How to reach a relay. */
+export interface DialData {
+	/** Absolute http(s) address; never shown in errors with its query. */
+	url: string;
+	/** Acceptable versions, newest first. */
+	versions: readonly Version[];
+	transport: "auto" | "webtransport" | "websocket";
+	/** SHA-256 of acceptable certificates; absent: the platform's trust, or what an http address publishes. */
+	serverCertificateHashes?: Uint8Array[];
+	/** Address and head start of WebTransport for the WebSocket fallback. */
+	websocket: { url?: string; delayMs?: number };
+}
+
+/** Live objects of a worker. */
+export interface WorkerStats extends CoreStats {
+	/** Ids the page has not freed, by type. */
+	ids: Record<string, number>;
+}
+
+/** See the head of this file. Calls that return nothing still answer: the refusal comes that way. */
+export interface ControlApi {
+	/** Proves that the worker still takes turns. */
+	ping(): void;
+	stats(): WorkerStats;
+
+	createOrigin(args: { origin: Id }): void;
+	/** Its id as decimal text, as it appears in hops. */
+	originId(args: { origin: Id }): string;
+	/** Nothing is delivered before the first grant on the port. */
+	announced(args: { stream: Id; origin: Id; prefix: string; port: MessagePort }): void;
+	/** Settles when the broadcast can be used under the id given. */
+	requestBroadcast(args: { broadcast: Id; origin: Id; path: string }): Promise<void>;
+	waitForBroadcast(args: { broadcast: Id; origin: Id; path: string }): Promise<void>;
+	/** Announce somebody's broadcast under another path; free `publication` to withdraw it. */
+	publish(args: { publication: Id; origin: Id; path: string; broadcast: Id }): void;
+
+	/** A producer, announced until freed. */
+	createBroadcast(args: { broadcast: Id; origin: Id; path: string }): void;
+	/** A consumer of one's own broadcast. */
+	consume(args: { broadcast: Id; producer: Id }): void;
+	cloneBroadcast(args: { broadcast: Id; from: Id }): void;
+	/** Rejects with what ended the broadcast consumer's source. */
+	broadcastClosed(args: { operation: Id; broadcast: Id }): Promise<void>;
+
+	/** Look up; sends nothing. */
+	track(args: { track: Id; broadcast: Id; name: string }): void;
+	trackInfo(args: { operation: Id; track: Id }): Promise<TrackInfoData>;
+	/** Registers at once, settles on confirmation. */
+	subscribe(args: {
+		subscription: Id;
+		track: Id;
+		prefs: SubscriptionData;
+		credit: Window;
+		port: MessagePort;
+	}): Promise<TrackInfoData>;
+	/** Settles when the group is there; frames may still be on their way. */
+	fetchGroup(args: {
+		group: Id;
+		track: Id;
+		sequence: number;
+		priority?: number;
+		frameStart?: number;
+		credit: Window;
+		port: MessagePort;
+	}): Promise<void>;
+	/** Cache only. False: it is not there, and the id stays unused. */
+	getGroup(args: { group: Id; track: Id; sequence: number; credit: Window; port: MessagePort }): boolean;
+
+	createTrack(args: { producer: Id; broadcast: Id; name: string; info: TrackInfoData; port: MessagePort }): void;
+	/** An in-process reader of one's own track. */
+	consumeTrack(args: { track: Id; producer: Id }): void;
+
+	/** Settles with an agreed version. `port` reports the end. Absent origin: that half is off. */
+	connect(args: {
+		connection: Id;
+		dial: DialData;
+		publish?: Id;
+		consume?: Id;
+		port: MessagePort;
+	}): Promise<ConnectedData>;
+	/** Close with a session code and text. Settles when the session is over. */
+	closeConnection(args: { connection: Id; code: number; reason: string }): Promise<void>;
+	connectionStats(args: { connection: Id }): SessionStatsData;
+
+	/** Withdraw what waits under this id, or free what it has become. No effect on an id that is not in use. */
+	cancel(args: { id: Id }): void;
+	/** Let go of one handle. Rejects with kind `usage` when it is not in use. */
+	free(args: { id: Id }): void;
+}
+
+/** Everything that may be called, and nothing else: the filter in front of the host reads this list. */
+const methods: Record<keyof ControlApi, true> = {
+	ping: true,
+	stats: true,
+	createOrigin: true,
+	originId: true,
+	announced: true,
+	requestBroadcast: true,
+	waitForBroadcast: true,
+	publish: true,
+	createBroadcast: true,
+	consume: true,
+	cloneBroadcast: true,
+	broadcastClosed: true,
+	track: true,
+	trackInfo: true,
+	subscribe: true,
+	fetchGroup: true,
+	getGroup: true,
+	createTrack: true,
+	consumeTrack: true,
+	connect: true,
+	closeConnection: true,
+	connectionStats: true,
+	cancel: true,
+	free: true,
+};
+
+/** Names of the calls of {@link ControlApi}. */
+export const CONTROL_METHODS: ReadonlySet<string> = new Set(Object.keys(methods));

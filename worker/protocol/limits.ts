@@ -1,0 +1,37 @@
+/** Bounds and deadlines of the traffic between page and worker. Each is a default with a reason; lower values work too. */
+
+/** Credit of one port: at most this many frames and bytes are on their way or unread. */
+export interface Window {
+	frames: number;
+	bytes: number;
+}
+
+/** Worker to page, per subscription or fetched group: enough for two video groups, little enough to skip quickly. */
+export const READ_WINDOW: Window = { frames: 64, bytes: 4 * 1024 * 1024 };
+
+/** Page to worker, per published track. */
+export const WRITE_WINDOW: Window = { frames: 64, bytes: 4 * 1024 * 1024 };
+
+/** What a page that ignores `ready` may queue beyond the window before writing throws: memory must not grow for ever. */
+export const WRITE_BACKLOG: Window = { frames: 1024, bytes: 16 * 1024 * 1024 };
+
+/** Announcements handed to a page that has not asked for more: one per round trip would be slow on a long first list. */
+export const ANNOUNCE_WINDOW = 32;
+
+/** Control calls of one worker without an answer. The next one is refused with kind `too-many-pending`. */
+export const MAX_PENDING_CALLS = 1024;
+
+/** From the start of the worker script to a core that takes calls. Covers a slow download of the wasm. */
+export const START_DEADLINE_MS = 10_000;
+
+/** One ping while anything waits for the worker. */
+export const HEARTBEAT_MS = 2_000;
+
+/** Pings in a row without an answer before the worker counts as dead: no honest turn of it lasts this long. */
+export const HEARTBEAT_MISSES = 3;
+
+/** From the first dial to an agreed version. */
+export const CONNECT_DEADLINE_MS = 15_000;
+
+/** How long a close waits for its code to reach the peer before the worker is let go. */
+export const CLOSE_DEADLINE_MS = 1_000;

@@ -1,0 +1,88 @@
+/** Messages of the data plane. Each port belongs to one object, so no message names another. */
+
+import type { ErrorData } from "./error.ts";
+import type { AnnounceEvent, CloseData, SubscriptionData, Version } from "./model.ts";
+
+/** Page to worker on the port of a subscription or of a fetched group. */
+export type ReaderRequest =
+	/** Credit given back. */
+	| { type: "grant"; frames: number; bytes: number }
+	/** A read waits for this group (0: for the next group) and nothing of it is here: let one record pass without credit. */
+	| { type: "want"; gid: number }
+	/** Nobody reads this group any more. */
+	| { type: "skip"; gid: number }
+	/** New preferences. */
+	| { type: "update"; prefs: SubscriptionData }
+	/** Local floor. */
+	| { type: "startAt"; sequence: number }
+	/** Local inclusive cap; absent: none. */
+	| { type: "endAt"; sequence?: number };
+
+/** Worker to page on the same port. */
+export type ReaderEvent =
+	/** Frames; the format is `batch.ts`. `frames` and `bytes` are the credit used up. */
+	| { type: "batch"; buffer: ArrayBuffer; frames: number; bytes: number }
+	/** Last message. Absent error: a clean end. */
+	| { type: "end"; error?: ErrorData };
+
+/** One step of a publication, in the order the page took them. `group` is a number the page made up for this port. */
+export type WriteStep =
+	| { type: "group"; group: number; sequence: number }
+	| { type: "frame"; group: number; data: Uint8Array; timestamp?: number }
+	| { type: "groupEnd"; group: number }
+	| { type: "groupAbort"; group: number; code: number }
+	| { type: "finish" }
+	| { type: "finishAt"; sequence: number }
+	| { type: "abort"; code: number };
+
+/** Page to worker on the port of a published track. */
+export interface WriterRequest {
+	type: "write";
+	steps: WriteStep[];
+}
+
+/** Worker to page on the same port. */
+export type WriterEvent =
+	/** Credit given back: so much was taken over by the model. */
+	| { type: "grant"; frames: number; bytes: number }
+	/** A step of this group was refused; later steps of it are ignored. */
+	| { type: "groupError"; group: number; error: ErrorData }
+	/** What all subscribers together ask for now; null: there is none. */
+	| { type: "subscription"; subscription: SubscriptionData | null }
+	/** Whether anybody holds the track. */
+	| { type: "used"; used: boolean }
+	/** Last message: the track is over. Absent error: it was finished. */
+	| { type: "end"; error?: ErrorData };
+
+/** Page to worker on the port of an announce stream: ids under which the next records may be delivered. */
+export interface AnnounceRequest {
+	type: "grant";
+	records: number[];
+}
+
+/** One announcement. `record` is one of the granted ids and names the broadcast when `event` is not "ended". */
+export interface AnnounceData {
+	record: number;
+	path: string;
+	event: AnnounceEvent;
+	hops: string[];
+}
+
+/** Worker to page on the same port. */
+export type AnnouncePortEvent =
+	| { type: "records"; records: AnnounceData[] }
+	/** Last message. Absent error: the origin closed. */
+	| { type: "end"; error?: ErrorData };
+
+/** How a connection was made. */
+export interface ConnectedData {
+	version: Version;
+	transport: "webtransport" | "websocket";
+	/** Why the other transport lost, when both were tried. */
+	lost?: string;
+}
+
+/** Worker to page on the port of a connection. */
+export type ConnectionEvent =
+	/** Last message: a clean close of either side, or what else ended it. */
+	{ type: "closed"; close?: CloseData; error?: ErrorData };
