@@ -132,7 +132,12 @@ export interface CoreApi {
 	 * One group, cached here or asked from the publisher. The handle that results is a reader: `grant`, `free`.
 	 * Batches carry one group with gid 0. Throws `not-found` at once when nothing can serve it.
 	 */
-	fetchGroup(track: Handle, sequence: number, options: { priority?: number; frameStart?: number }, sink: Sink): Operation<Handle>;
+	fetchGroup(
+		track: Handle,
+		sequence: number,
+		options: { priority?: number; frameStart?: number },
+		sink: Sink,
+	): Operation<Handle>;
 	/** One group if it is in the cache, as a reader like that of `fetchGroup`. */
 	getGroup(track: Handle, sequence: number, sink: Sink): Handle | undefined;
 
