@@ -6,9 +6,9 @@ use crate::Version;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// More bytes are needed. Only an error once the stream has ended.
+    /// At least so many bytes more are needed. Only an error once the stream has ended.
     #[error("stream ended inside a message")]
-    Short,
+    Short(usize),
     /// The length of a message disagrees with its content: a field runs past the end, or bytes are left over.
     #[error("message length disagrees with its content")]
     Length,

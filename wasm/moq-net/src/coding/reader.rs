@@ -1,0 +1,218 @@
+//! The receiving half of a stream, as messages and payload.
+
+use bytes::{Buf, Bytes, BytesMut};
+use web_transport_trait::RecvStream;
+
+use super::{Decode, DecodeError};
+use crate::{Error, Result, Subject, Version};
+
+/// The most that is asked of the transport at once, which bounds what is held beyond the current item.
+const READ: usize = 64 * 1024;
+
+/// The default bound of one message: far above what published peers send.
+const LIMIT: usize = 64 * 1024;
+
+/// Reads values and payload from a stream.
+///
+/// Every method is cancel-safe: what a dropped future had read stays here for the next call. Payload is handed out as
+/// slices of the transport's own chunks; only an item that spans chunks is put together in a buffer, which grows by
+/// what arrives and never by what a length promises.
+///
+/// Dropping it before the end tells the peer to stop ([`Error::Cancel`]).
+pub struct Reader<R: RecvStream> {
+    stream: R,
+    version: Version,
+    limit: usize,
+    /// The start of an item that spans chunks; it comes before `chunk`.
+    head: BytesMut,
+    /// What the transport gave last and nobody took yet.
+    chunk: Bytes,
+    /// Cleared by the FIN, by an error and by a stop: there is nothing left to refuse then.
+    open: bool,
+}
+
+impl<R: RecvStream> Reader<R> {
+    /// Reads `stream` in the form of `version`, with messages of at most 64 KiB.
+    pub fn new(stream: R, version: Version) -> Self {
+        Self {
+            stream,
+            version,
+            limit: LIMIT,
+            head: BytesMut::new(),
+            chunk: Bytes::new(),
+            open: true,
+        }
+    }
+
+    /// Sets the most bytes that one decoded value may take, its length included.
+    pub fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
+    /// The version that values are read in.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Changes the version, for the stream that negotiates it.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    /// Waits for the next value.
+    ///
+    /// # Errors
+    /// What is wrong with the value, [`DecodeError::Short`] when the stream ends before it is complete, or what ended the stream.
+    pub async fn decode<T: Decode>(&mut self) -> Result<T> {
+        match self.decode_maybe().await? {
+            Some(value) => Ok(value),
+            None => Err(DecodeError::Short(1).into()),
+        }
+    }
+
+    /// Waits for the next value; `None` when the stream ended properly before it began.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub async fn decode_maybe<T: Decode>(&mut self) -> Result<Option<T>> {
+        loop {
+            if let Some(value) = self.try_decode()? {
+                return Ok(Some(value));
+            }
+            if !self.fill().await? {
+                return match self.head.is_empty() {
+                    true => Ok(None),
+                    false => Err(DecodeError::Short(1).into()),
+                };
+            }
+        }
+    }
+
+    /// The next value if all of it has already arrived.
+    ///
+    /// # Errors
+    /// What is wrong with the value; [`DecodeError::TooLarge`] as soon as its length shows it.
+    pub fn try_decode<T: Decode>(&mut self) -> Result<Option<T>, DecodeError> {
+        loop {
+            let bytes: &[u8] = match self.head.is_empty() {
+                true => &self.chunk,
+                false => &self.head,
+            };
+            let mut rest = bytes;
+            let need = match T::decode(&mut rest, self.version) {
+                Ok(value) => {
+                    let taken = bytes.len() - rest.len();
+                    match self.head.is_empty() {
+                        true => self.chunk.advance(taken),
+                        false => self.head.advance(taken),
+                    }
+                    return Ok(Some(value));
+                }
+                Err(DecodeError::Short(need)) => need,
+                Err(error) => return Err(error),
+            };
+            if bytes.len().saturating_add(need) > self.limit {
+                return Err(DecodeError::TooLarge);
+            }
+            // A value asks for no more than it needs, so nothing behind it is copied.
+            let (more, all) = match self.head.is_empty() {
+                true => (self.chunk.len(), true),
+                false => (need.min(self.chunk.len()), self.chunk.is_empty()),
+            };
+            self.head.extend_from_slice(&self.chunk.split_to(more));
+            if all {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for payload: at least one byte and at most `max`, as it came from the transport, without a copy.
+    ///
+    /// # Errors
+    /// [`Error::WrongSize`] when the stream ends instead, or what ended it. `max` of zero gives no bytes at once.
+    pub async fn read_exact_chunk(&mut self, max: usize) -> Result<Bytes> {
+        if max == 0 {
+            return Ok(Bytes::new());
+        }
+        loop {
+            if !self.head.is_empty() {
+                let size = max.min(self.head.len());
+                return Ok(self.head.split_to(size).freeze());
+            }
+            if !self.chunk.is_empty() {
+                let size = max.min(self.chunk.len());
+                return Ok(self.chunk.split_to(size));
+            }
+            if !self.fill().await? {
+                return Err(Error::WrongSize);
+            }
+        }
+    }
+
+    /// Waits for the end of the stream.
+    ///
+    /// # Errors
+    /// [`Error::ProtocolViolation`] if anything comes before it, or what broke the stream.
+    pub async fn finished(&mut self) -> Result<()> {
+        if self.has_buffered() || self.fill().await? {
+            return Err(Error::ProtocolViolation);
+        }
+        Ok(())
+    }
+
+    /// Whether bytes are here that nobody took yet.
+    pub fn has_buffered(&self) -> bool {
+        !self.head.is_empty() || !self.chunk.is_empty()
+    }
+
+    /// Refuses the rest of the stream, with the code for a group or a track.
+    pub fn stop(&mut self, error: &Error) {
+        self.stop_about(error, Subject::Data);
+    }
+
+    /// Refuses the rest of the stream, with the code for `subject`.
+    pub fn stop_about(&mut self, error: &Error, subject: Subject) {
+        if std::mem::take(&mut self.open) {
+            self.stream
+                .stop(error.to_stream_code_for(subject, self.version));
+        }
+        self.head.clear();
+        self.chunk.clear();
+    }
+
+    /// Waits until the peer reset the stream, or all of it was read, without reading it.
+    ///
+    /// # Errors
+    /// What the reset says, or what happened to the session.
+    pub async fn closed(&mut self) -> Result<()> {
+        let version = self.version;
+        let closed = self.stream.closed().await;
+        closed.map_err(|error| Error::from_transport(&error, version))
+    }
+
+    /// Waits for a chunk that is not empty; false at the end of the stream.
+    async fn fill(&mut self) -> Result<bool> {
+        debug_assert!(self.chunk.is_empty(), "what was read would be lost");
+        while self.open {
+            match self.stream.read_chunk(READ).await {
+                Ok(Some(chunk)) if chunk.is_empty() => {}
+                Ok(Some(chunk)) => {
+                    self.chunk = chunk;
+                    return Ok(true);
+                }
+                Ok(None) => self.open = false,
+                Err(error) => {
+                    self.open = false;
+                    return Err(Error::from_transport(&error, self.version));
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<R: RecvStream> Drop for Reader<R> {
+    fn drop(&mut self) {
+        self.stop(&Error::Cancel);
+    }
+}
