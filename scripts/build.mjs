@@ -1,0 +1,187 @@
+// Builds dist/: Rust -> wasm -> bindings -> (with --release) wasm-opt -> rollup -> types. Each step is skipped while what
+// it reads is unchanged, so that every other script may simply call it.
+//
+//   node scripts/build.mjs [--release]
+import { createHash } from "node:crypto";
+import {
+	copyFileSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	statSync,
+	writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { main, run } from "./process.mjs";
+import { environment, need, root, wasm } from "./tools.mjs";
+
+const dist = join(root, "dist");
+const pkg = join(wasm, "bindings/pkg");
+/** Gone with node_modules, so that a fresh install builds afresh. */
+const state = join(root, "node_modules/.moq-worker");
+
+const say = (text) => console.log(`build: ${text}`);
+
+/** Every file below these paths, in a fixed order. */
+function files(paths) {
+	return paths.flatMap((path) => {
+		if (!existsSync(path)) return [];
+		if (statSync(path).isFile()) return [path];
+		return files(
+			readdirSync(path)
+				.filter((name) => name !== "target" && name !== "node_modules")
+				.sort()
+				.map((name) => join(path, name)),
+		);
+	});
+}
+
+/** What a step reads, as one short text: the contents, never the times, which a checkout changes. */
+function digest(paths, ...words) {
+	const hash = createHash("sha256");
+	for (const word of words) hash.update(`${word}\0`);
+	for (const file of files(paths))
+		hash
+			.update(`${file.slice(root.length)}\0`)
+			.update(readFileSync(file))
+			.update("\0");
+	return hash.digest("hex");
+}
+
+/** Runs a step unless its outputs are there and were made from the same inputs. */
+async function step(name, inputs, outputs, body) {
+	const stamp = join(state, name);
+	if (existsSync(stamp) && readFileSync(stamp, "utf8") === inputs && outputs.every((path) => existsSync(path))) {
+		return say(`${name}: unchanged`);
+	}
+	const began = Date.now();
+	await body();
+	mkdirSync(state, { recursive: true });
+	writeFileSync(stamp, inputs);
+	say(`${name}: built in ${((Date.now() - began) / 1000).toFixed(1)} s`);
+}
+
+/** Page, worker and core refuse to work with another version of each other, so they are built from one number. */
+function checkVersions() {
+	const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+	const manifest = readFileSync(join(wasm, "Cargo.toml"), "utf8");
+	const [, crates] = /\[workspace\.package\]\s+version = "([^"]+)"/.exec(manifest) ?? [];
+	if (crates !== version) {
+		throw new Error(`package.json says version ${version}, wasm/Cargo.toml says ${crates}: make them the same`);
+	}
+	return version;
+}
+
+/** The core as WebAssembly with its JavaScript glue, in wasm/bindings/pkg. */
+async function core() {
+	const sources = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo"].map((name) => join(wasm, name));
+	for (const crate of ["kio", "moq-net", "bindings"]) {
+		sources.push(join(wasm, crate, "Cargo.toml"), join(wasm, crate, "src"));
+	}
+	const outputs = [join(pkg, "core.js"), join(pkg, "core_bg.wasm")];
+	await step("core", digest(sources), outputs, async () => {
+		const wasmPack = await need("wasm-pack");
+		await need("wasm-bindgen");
+		const args = ["build", "bindings", "--target", "web", "--out-name", "core", "--no-pack", "--mode", "no-install"];
+		await run(wasmPack, [...args, "--profile", "wasm", "--no-opt", "--", "--locked"], {
+			cwd: wasm,
+			env: await environment(),
+		});
+		checkImports(join(pkg, "core_bg.wasm"));
+	});
+}
+
+/** The core may import from its glue only: an import of `env` is a symbol that the linker could not find. */
+function checkImports(path) {
+	const module = new WebAssembly.Module(readFileSync(path));
+	const strange = WebAssembly.Module.imports(module).filter((item) => !item.module.startsWith("./core_bg"));
+	if (strange.length > 0) {
+		throw new Error(
+			`the core imports ${strange.map((item) => `${item.module}.${item.name}`).join(", ")}, which no browser has`,
+		);
+	}
+}
+
+/** dist/core_bg.wasm: as compiled, or made small for a release, which takes binaryen some seconds. */
+async function shrink(release) {
+	const raw = join(pkg, "core_bg.wasm");
+	mkdirSync(dist, { recursive: true });
+	const target = join(dist, "core_bg.wasm");
+	if (!release) return copyFileSync(raw, target);
+	const key = digest([raw], "-Oz", readFileSync(join(root, "node_modules/binaryen/package.json"), "utf8")).slice(0, 16);
+	const kept = join(state, "core_opt.wasm");
+	await step("wasm-opt", key, [kept], async () => {
+		const part = `${kept}.part`;
+		mkdirSync(state, { recursive: true });
+		// The features that rustc enables for this target; binaryen asks for each by name.
+		const features = [
+			"bulk-memory",
+			"bulk-memory-opt",
+			"multivalue",
+			"mutable-globals",
+			"nontrapping-float-to-int",
+			"reference-types",
+			"sign-ext",
+		];
+		const args = [
+			join(root, "node_modules/binaryen/bin/wasm-opt"),
+			"-Oz",
+			...features.map((name) => `--enable-${name}`),
+			raw,
+			"-o",
+			part,
+		];
+		await run(process.execPath, args);
+		renameSync(part, kept);
+	});
+	copyFileSync(kept, target);
+}
+
+/** dist/*.js and dist/*.d.ts. */
+async function bundle(version) {
+	const inputs = ["src", "worker", "rollup.config.mjs", "tsconfig.json", "package-lock.json"].map((name) =>
+		join(root, name),
+	);
+	const outputs = ["index", "media", "worker"].flatMap((name) => [
+		join(dist, `${name}.js`),
+		join(dist, `${name}.d.ts`),
+	]);
+	await step(
+		"bundle",
+		digest([...inputs, join(pkg, "core.js"), join(pkg, "core.d.ts")], version),
+		outputs,
+		async () => {
+			await run(process.execPath, [join(root, "node_modules/rollup/dist/bin/rollup"), "-c", "--silent"], { cwd: root });
+			checkWorker(join(dist, "worker.js"), version);
+			// Nothing is imported from a worker; the entry has a type so that its URL can be resolved by name.
+			writeFileSync(join(dist, "worker.d.ts"), "export {};\n");
+		},
+	);
+}
+
+/** The worker must stand alone and carry the version that the page will ask for. */
+function checkWorker(path, version) {
+	const text = readFileSync(path, "utf8");
+	if (/^import\b|\bfrom\s*["']\.|\bimport\s*\(/m.test(text))
+		throw new Error("dist/worker.js imports another file; it must be one piece");
+	if (!text.includes(version)) throw new Error(`dist/worker.js does not carry the version ${version}`);
+}
+
+/** Brings dist/ up to date. */
+export async function build({ release = false } = {}) {
+	const version = checkVersions();
+	await core();
+	await shrink(release);
+	await bundle(version);
+	return version;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	main(async () => {
+		const version = await build({ release: process.argv.includes("--release") });
+		say(`dist/ is version ${version}`);
+	});
+}

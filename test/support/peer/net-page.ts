@@ -1,0 +1,3 @@
+import * as peer from "./net.ts";
+
+globalThis.peer = peer;

@@ -1,0 +1,76 @@
+// The published JavaScript peer.
+import { Broadcast, Connection, Path, Time, type Track } from "@moq/net";
+import Session from "@moq/qmux";
+import { check, framesPerGroup, groupIntervalMs, payload, type Received, trackName, type Where } from "./load.ts";
+
+/** Opens a transport that offers one version only: the peer's own `connect` has no option for that. */
+async function open({ relay, transport, version }: Where): Promise<Connection.Established> {
+	const alpn = version === "moq-lite-01" || version === "moq-lite-02" ? "moql" : version;
+	const url = new URL(relay);
+	if (transport === "websocket") {
+		url.protocol = "ws:";
+		const protocols = [`qmux-01.${alpn}`, `qmux-00.${alpn}`];
+		const session = new Session(url, { protocols, requireProtocol: true });
+		await session.ready;
+		return await Connection.connect(new URL(relay), { transport: session });
+	}
+	const hex = (await (await fetch(new URL("/certificate.sha256", relay))).text()).trim();
+	const value = Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+	url.protocol = "https:";
+	const options = { protocols: [alpn], serverCertificateHashes: [{ algorithm: "sha-256", value }] };
+	const session = new WebTransport(url, options as WebTransportOptions);
+	await session.ready;
+	return await Connection.connect(url, { transport: session });
+}
+
+/** Publishes groups until the page is closed. */
+export async function publish(where: Where): Promise<void> {
+	const connection = await open(where);
+	const broadcast = new Broadcast.Producer();
+	const track = broadcast.createTrack(trackName);
+	connection.publish(Path.from(where.broadcast), broadcast);
+	setInterval(() => {
+		const group = track.appendGroup();
+		for (let index = 0; index < framesPerGroup; index++) {
+			group.writeFrame({ payload: payload(group.sequence, index), timestamp: Time.Timestamp.now() });
+		}
+		group.close();
+	}, groupIntervalMs);
+}
+
+/** Reads whole groups until `count` frames have come, checking every byte. */
+export async function read(where: Where, count: number): Promise<Received> {
+	const connection = await open(where);
+	const announced = connection.announced();
+	for (;;) {
+		const event = await announced.next();
+		if (!event) throw new Error("the announcements ended before the broadcast appeared");
+		if (event.active && event.path === where.broadcast) break;
+	}
+	const track = connection.consume(Path.from(where.broadcast)).track(trackName);
+	const subscriber: Track.Subscriber = track.subscribe({ latencyMax: 2000, ordered: true });
+	const received: Received = {
+		frames: 0,
+		groups: 0,
+		bytes: 0,
+		version: connection.version,
+		transport: connection.transport,
+	};
+	while (received.frames < count) {
+		const group = await subscriber.recvGroup();
+		if (!group) throw new Error(`the track ended after ${received.frames} frames`);
+		let index = 0;
+		for (;;) {
+			const frame = await group.readFrame();
+			if (!frame) break;
+			check(group.sequence, index, frame.payload);
+			received.bytes += frame.payload.byteLength;
+			index++;
+		}
+		if (index !== framesPerGroup) throw new Error(`group ${group.sequence} ended after ${index} frames`);
+		received.frames += index;
+		received.groups++;
+	}
+	connection.close();
+	return received;
+}

@@ -1,0 +1,3 @@
+import * as peer from "./ours.ts";
+
+globalThis.peer = peer;

@@ -1,0 +1,24 @@
+// Builds a small app that imports the package by its name, as a user's app does, and serves the result.
+import { join } from "node:path";
+import { build, preview } from "vite";
+import { out } from "../../scripts/tools.mjs";
+
+/** Builds the pages of the app in `root` with Vite and serves them on a free port. */
+export async function serveApp(root, name, pages) {
+	const outDir = join(out, name);
+	const common = { root, configFile: false, logLevel: "warn", base: "./" };
+	const input = pages.map((page) => join(root, page));
+	await build({
+		...common,
+		worker: { format: "es" },
+		build: { outDir, emptyOutDir: true, target: "es2022", reportCompressedSize: false, rolldownOptions: { input } },
+	});
+	// `localhost` is a secure context, which WebTransport asks for.
+	const server = await preview({
+		...common,
+		build: { outDir },
+		preview: { host: "127.0.0.1", port: 0, strictPort: false },
+	});
+	const { port } = server.httpServer.address();
+	return { url: `http://127.0.0.1:${port}/`, close: () => server.close() };
+}
