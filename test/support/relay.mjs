@@ -71,31 +71,33 @@ export async function buildRelay() {
 	return path;
 }
 
-/** Starts the embedded relay, which chooses its own port and says so on its first line. */
+/** Starts the embedded relay, which chooses its own port and says where it listens. */
 export async function startOurRelay({ program, port = 0, args = [], line = () => {} } = {}) {
 	const path = program ?? (await buildRelay());
 	const log = logTail();
-	let told;
-	const first = new Promise((resolve) => {
-		told = resolve;
+	let listening;
+	const address = new Promise((resolve) => {
+		listening = resolve;
 	});
 	const child = start(path, ["--bind", `127.0.0.1:${port}`, ...args], {
 		env: { NO_COLOR: "1" },
 		line: (text) => {
-			told(text);
+			const [, at] = /^relay listening on (\S+)/.exec(text) ?? [];
+			if (at) listening(at);
+			log.add(text);
 			line(text);
 		},
 		log: log.add,
 	});
 	const dead = child.ended.then(({ code }) => {
-		throw new Error(`the relay ended with exit code ${code}:\n${log.text()}`);
+		throw new Error(`the relay ended with exit code ${code}`);
 	});
 	dead.catch(() => {});
-	const text = await deadline(Promise.race([first, dead]), 15_000, "the first line of the relay").catch(
-		async (error) => {
-			await child.stop();
-			throw error;
-		},
-	);
-	return running("embedded", child, JSON.parse(text).url, log);
+	try {
+		const at = await deadline(Promise.race([address, dead]), 15_000, "the start of the relay");
+		return await running("embedded", child, `http://${at}`, log);
+	} catch (error) {
+		await child.stop();
+		throw new Error(`${error.message}; it logged:\n${log.text()}`);
+	}
 }
