@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { build, preview } from "vite";
 import { out } from "../../scripts/tools.mjs";
 
-/** Builds the pages of the app in `root` with Vite and serves them on a free port. */
-export async function serveApp(root, name, pages) {
+/** Builds the pages of the app in `root` with Vite and serves them, on `port` or the next free one (0: any). */
+export async function serveApp(root, name, pages, { port = 0 } = {}) {
 	const outDir = join(out, name);
 	const common = { root, configFile: false, logLevel: "warn", base: "./" };
 	const input = pages.map((page) => join(root, page));
@@ -17,8 +17,7 @@ export async function serveApp(root, name, pages) {
 	const server = await preview({
 		...common,
 		build: { outDir },
-		preview: { host: "127.0.0.1", port: 0, strictPort: false },
+		preview: { host: "127.0.0.1", port, strictPort: false },
 	});
-	const { port } = server.httpServer.address();
-	return { url: `http://127.0.0.1:${port}/`, close: () => server.close() };
+	return { url: `http://127.0.0.1:${server.httpServer.address().port}/`, close: () => server.close() };
 }

@@ -1,0 +1,120 @@
+// The whole thing on one machine: builds what is not built, starts the embedded relay and the demo page, prints the page's
+// address and the relay's figures. Ctrl-C ends everything.
+//
+//   node scripts/start.mjs            for a person
+//   node scripts/start.mjs --check    the same in a headless Chromium for ten seconds; the last line is JSON
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "./build.mjs";
+import { main } from "./process.mjs";
+import { setup } from "./setup.mjs";
+import { out, root } from "./tools.mjs";
+
+const say = (text) => console.log(`start: ${text}`);
+
+/** Figures of the relay: one line that is written over where there is a terminal, else a line every ten seconds. */
+function figures() {
+	let count = 0;
+	return (line) => {
+		if (!line.startsWith("figures ")) return;
+		const text = line.slice("figures ".length);
+		if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${text}`);
+		else if (count++ % 10 === 0) console.log(text);
+	};
+}
+
+/** The nearest-rank percentile of some numbers, or null where there are none. */
+function percentile(numbers, share) {
+	const sorted = [...numbers].sort((a, b) => a - b);
+	const value = sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)];
+	return value === undefined ? null : Math.round(value * 10) / 10;
+}
+
+/** Waits until `read()` gives a truthy value. */
+async function until(what, ms, read) {
+	const end = Date.now() + ms;
+	for (;;) {
+		const value = await read();
+		if (value) return value;
+		if (Date.now() > end) throw new Error(`${what} did not happen within ${ms / 1000} s`);
+		await new Promise((resolve) => setTimeout(resolve, 100));
+	}
+}
+
+/** Looks at the demo as a person would, in figures. Throws with everything that is wrong. */
+async function check(url, relay) {
+	const { launch } = await import("../test/support/browser.mjs");
+	const { browser, complaints, open, close } = await launch();
+	say(`Chromium ${browser.version()}, headless`);
+	const page = await open(url, { width: 1200, height: 900 });
+	const state = () => page.evaluate(() => globalThis.moqDemo?.state());
+	const problems = [];
+	let last;
+	try {
+		await until("the first picture", 20_000, async () => (await state())?.frames > 0);
+		const line = `check ${Date.now()}`;
+		await page.evaluate((text) => globalThis.moqDemo.sendChat(text), line);
+		await new Promise((resolve) => setTimeout(resolve, 10_000));
+		last = await state();
+		if (last.frames < 200) problems.push(`only ${last.frames} different frames were decoded and drawn in 10 s`);
+		if (!last.chat.includes(line)) problems.push("the chat line did not come back over the relay");
+	} catch (error) {
+		problems.push(error.message);
+		last = await state().catch(() => undefined);
+	}
+	mkdirSync(out, { recursive: true });
+	const picture = join(out, "demo.png");
+	await page.screenshot({ path: picture }).catch((error) => problems.push(error.message));
+	problems.push(...(last?.errors ?? []), ...complaints);
+	problems.push(
+		...relay
+			.log()
+			.split("\n")
+			.filter((text) => /\bERROR\b|panicked at/.test(text)),
+	);
+	await close();
+	say(`screenshot: ${picture.slice(root.length)}`);
+	for (const problem of problems) console.error(`start --check: ${problem}`);
+	const latencies = last?.latenciesMs ?? [];
+	console.log(
+		JSON.stringify({
+			frames: last?.frames ?? 0,
+			latency_ms_p50: percentile(latencies, 0.5),
+			latency_ms_p99: percentile(latencies, 0.99),
+			version: last?.version ?? null,
+			transport: last?.transport ?? null,
+		}),
+	);
+	return problems.length === 0 ? 0 : 1;
+}
+
+main(async () => {
+	const checking = process.argv.includes("--check");
+	await setup("rust", "npm", "wasm", ...(checking ? ["chromium"] : []));
+	await build();
+	const { buildRelay, startOurRelay } = await import("../test/support/relay.mjs");
+	const { serveApp } = await import("../test/support/serve.mjs");
+	say("building the relay");
+	const program = await buildRelay();
+	const relay = await startOurRelay({ program, args: checking ? [] : ["--figures", "1"], line: figures() });
+	say(`relay: ${relay.url}`);
+	const app = await serveApp(join(root, "demo"), "demo", ["index.html"], { port: checking ? 0 : 4173 });
+	const url = `${app.url}?relay=${encodeURIComponent(relay.url)}`;
+	if (checking) {
+		const code = await check(url, relay);
+		await app.close();
+		await relay.stop();
+		return code;
+	}
+	console.log(`\n  Open ${url}\n  Ctrl-C ends everything.\n`);
+	const stopped = new Promise((resolve) => {
+		process.once("SIGINT", resolve);
+		process.once("SIGTERM", resolve);
+	});
+	const ended = await Promise.race([stopped.then(() => undefined), relay.ended]);
+	if (ended) throw new Error(`the relay ended by itself (exit code ${ended.code}):\n${relay.log()}`);
+	await app.close();
+	await relay.stop();
+	say("everything is stopped");
+	return 0;
+});

@@ -1,0 +1,116 @@
+// Everything that needs no network and no published peer: the Rust tests natively and on wasm32, kio's interleavings, the
+// TypeScript tests in Node and in a real Chromium against the embedded relay.
+//
+//   node scripts/test.mjs [native|wasm32|loom|node|browser ...]      default: all
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "./build.mjs";
+import { main, start } from "./process.mjs";
+import { setup } from "./setup.mjs";
+import { environment, find, out, root, wasm } from "./tools.mjs";
+
+const say = (text) => console.log(`test: ${text}`);
+
+/** Runs `cargo test` and counts. A test that makes no progress for a minute is a lost wake-up: it is killed, and fails. */
+async function cargo(args, env = {}) {
+	const counts = { passed: 0, failed: 0, hung: 0 };
+	let child;
+	const line = (text) => {
+		const result = /^test result: \w+\. (\d+) passed; (\d+) failed/.exec(text);
+		if (result) {
+			counts.passed += Number(result[1]);
+			counts.failed += Number(result[2]);
+		}
+		if (/has been running for over 60 seconds/.test(text)) {
+			counts.hung++;
+			child.stop();
+		}
+		if (text && !/^test .* ok$|^running \d+ test|^test result: ok/.test(text)) console.log(text);
+	};
+	// --workspace and explicit packages alike go on after a failing crate, so that the count is whole.
+	child = start("cargo", ["test", "--locked", "--no-fail-fast", ...args], {
+		cwd: wasm,
+		env: { ...(await environment()), ...env },
+		line,
+		log: line,
+	});
+	const { code } = await child.ended;
+	// A crash or a compile error counts as well: it has no line of its own in the results.
+	if (code !== 0 && counts.failed === 0) counts.failed = Math.max(1, counts.hung);
+	return counts;
+}
+
+/** Runs one vitest project and counts from its report. */
+async function vitest(project) {
+	const report = join(out, `vitest-${project}.json`);
+	mkdirSync(out, { recursive: true });
+	rmSync(report, { force: true });
+	const program = join(root, "node_modules/vitest/vitest.mjs");
+	const args = [
+		program,
+		"run",
+		"--project",
+		project,
+		"--reporter=default",
+		"--reporter=json",
+		`--outputFile.json=${report}`,
+	];
+	const child = start(process.execPath, args, { cwd: root, line: console.log, log: console.error });
+	const { code } = await child.ended;
+	let counts = { passed: 0, failed: 0 };
+	try {
+		const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
+		counts = { passed: numPassedTests, failed: numFailedTests };
+	} catch (error) {
+		console.error(`the report of the ${project} project cannot be read: ${error.message}`);
+	}
+	// An unhandled rejection or a file that does not load fails the run without a failing test.
+	if (code !== 0 && counts.failed === 0) counts.failed = 1;
+	return counts;
+}
+
+/** The parts, each with the set-up it needs. `built` parts import the package itself. */
+const parts = {
+	native: { run: () => cargo(["--workspace"]) },
+	wasm32: {
+		async run() {
+			const runner = join(await find("wasm-bindgen"), "../wasm-bindgen-test-runner");
+			return cargo(["--target", "wasm32-unknown-unknown", "-p", "kio@0.1.0", "-p", "moq-net"], {
+				CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: runner,
+				WASM_BINDGEN_TEST_ONLY_NODE: "1",
+			});
+		},
+	},
+	// Another configuration of every crate: a target folder of its own keeps the two from rebuilding each other.
+	loom: {
+		run: () =>
+			cargo(["--release", "-p", "kio@0.1.0", "--lib", "--target-dir", "target/loom", "loom"], {
+				RUSTFLAGS: "--cfg loom",
+			}),
+	},
+	node: { built: true, run: () => vitest("node") },
+	browser: { built: true, run: () => vitest("browser") },
+};
+
+main(async () => {
+	const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);
+	const unknown = names.find((name) => !parts[name]);
+	if (unknown) throw new Error(`there is no part "${unknown}"; the parts are ${Object.keys(parts).join(", ")}`);
+	await setup("rust", "npm", "wasm", ...(names.includes("browser") ? ["chromium"] : []));
+	if (names.some((name) => parts[name].built)) await build();
+	const total = { passed: 0, failed: 0 };
+	const lines = [];
+	for (const name of names) {
+		say(name);
+		const { passed, failed } = await parts[name].run();
+		// A part in which nothing ran proves nothing.
+		const wrong = failed + (passed === 0 ? 1 : 0);
+		total.passed += passed;
+		total.failed += wrong;
+		lines.push(`${name}: ${passed} passed, ${failed} failed${passed === 0 ? " (nothing ran)" : ""}`);
+	}
+	console.log("");
+	for (const line of lines) say(line);
+	console.log(`test: ${total.passed} passed, ${total.failed} failed`);
+	return total.failed === 0 ? 0 : 1;
+});
