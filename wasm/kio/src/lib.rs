@@ -12,7 +12,6 @@ mod maybe;
 mod producer;
 mod shared;
 mod state;
-mod sync;
 mod waiter;
 mod weak;
 

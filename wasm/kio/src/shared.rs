@@ -1,10 +1,9 @@
 //! A cell without roles.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::waiter::{Waiter, WaiterList};
 
 #[derive(Debug)]

@@ -373,7 +373,6 @@ impl From<DecodeError> for Error {
     fn from(error: DecodeError) -> Self {
         match error {
             DecodeError::Bounds => Self::BoundsExceeded,
-            DecodeError::Stream(_) => Self::UnexpectedStream,
             DecodeError::TooManyParameters => Self::TooManyParameters,
             other => Self::Decode(other),
         }

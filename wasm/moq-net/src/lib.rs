@@ -4,7 +4,6 @@
 pub mod coding;
 mod error;
 mod limits;
-pub mod lite;
 mod path;
 mod runtime;
 mod time;
