@@ -14,7 +14,7 @@ export const MAX_SIDE = 8192;
 const MAX_CODEC_LENGTH = 128;
 
 /** How a rendition's frames are wrapped. `init` is one `ftyp` + `moov` for exactly one track. */
-export type Container = { kind: "legacy" } | { kind: "loc" } | { kind: "cmaf"; init: Uint8Array };
+export type Container = { kind: "legacy" } | { kind: "loc" } | { kind: "cmaf"; init: Uint8Array<ArrayBuffer> };
 
 /** What video and audio renditions have in common. */
 export interface Rendition {
@@ -24,7 +24,7 @@ export interface Rendition {
 	readonly codec: string;
 	readonly container: Container;
 	/** Decoder configuration record. Absent: the parameters are in band. */
-	readonly description?: Uint8Array;
+	readonly description?: Uint8Array<ArrayBuffer>;
 	/** Peak or estimate, bit/s. */
 	readonly bitrate?: number;
 	/** Longest time between a frame being ready and being sent, ms; a published 0 means "unknown" and is absent here. */

@@ -18,7 +18,7 @@ export class ContainerError extends Error {
 /** Takes the samples out of the frames of one track. */
 export interface Demuxer {
 	/** Decoder configuration record found in the container, for catalogs that leave it out. */
-	readonly description?: Uint8Array | undefined;
+	readonly description?: Uint8Array<ArrayBuffer> | undefined;
 	/**
 	 * The samples of one frame in decode order; none for a marker.
 	 *
