@@ -1,6 +1,7 @@
 /** What is said on the worker's own channel: start, and the end of everything. All else has ports of its own. */
 
 import type { ErrorData } from "./error.ts";
+import type { RenderInit } from "./media.ts";
 
 /** Where the core may come from. The worker tries in this order and lists every attempt when all fail. */
 export interface WasmLocator {
@@ -21,8 +22,17 @@ export interface CoreInit {
 	control: MessagePort;
 }
 
+/** Start as a drawer of pictures: no core, no control plane, only the ports in `render`. */
+export interface RoleRenderInit {
+	type: "init";
+	role: "render";
+	/** Build version of the facade. */
+	version: string;
+	render: RenderInit;
+}
+
 /** Page to worker, once, after `ready`. */
-export type InitMessage = CoreInit;
+export type InitMessage = CoreInit | RoleRenderInit;
 
 /** Worker to page. */
 export type BootMessage =
