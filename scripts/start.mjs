@@ -16,10 +16,9 @@ const say = (text) => console.log(`start: ${text}`);
 function figures() {
 	let count = 0;
 	return (line) => {
-		if (!line.startsWith("figures ")) return;
-		const text = line.slice("figures ".length);
-		if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${text}`);
-		else if (count++ % 10 === 0) console.log(text);
+		if (!line.startsWith("sessions ")) return;
+		if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`);
+		else if (count++ % 10 === 0) console.log(line);
 	};
 }
 

@@ -3,8 +3,8 @@ import { Broadcast, Connection, Path, Time, type Track } from "@moq/net";
 import Session from "@moq/qmux";
 import { check, framesPerGroup, groupIntervalMs, payload, type Received, trackName, type Where } from "./load.ts";
 
-/** Opens a transport that offers one version only: the peer's own `connect` has no option for that. */
-async function open({ relay, transport, version }: Where): Promise<Connection.Established> {
+/** Connects with one version only, by a transport made here: the own `connect` of this peer has no option for that. */
+export async function open({ relay, transport, version }: Where): Promise<Connection.Established> {
 	const alpn = version === "moq-lite-01" || version === "moq-lite-02" ? "moql" : version;
 	const url = new URL(relay);
 	if (transport === "websocket") {

@@ -2,7 +2,9 @@
 import { connect, type Version } from "moq-worker";
 import { check, framesPerGroup, groupIntervalMs, payload, type Received, trackName, type Where } from "./load.ts";
 
-const open = ({ relay, transport, version }: Where) => connect(relay, { transport, versions: [version as Version] });
+/** Connects with one version only. */
+export const open = ({ relay, transport, version }: Where) =>
+	connect(relay, { transport, versions: [version as Version] });
 
 /** Publishes groups until the page is closed. */
 export async function publish(where: Where): Promise<void> {
