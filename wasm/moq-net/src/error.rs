@@ -373,6 +373,7 @@ impl From<DecodeError> for Error {
     fn from(error: DecodeError) -> Self {
         match error {
             DecodeError::Bounds => Self::BoundsExceeded,
+            DecodeError::Stream(_) => Self::UnexpectedStream,
             DecodeError::TooManyParameters => Self::TooManyParameters,
             other => Self::Decode(other),
         }

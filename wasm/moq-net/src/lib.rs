@@ -4,6 +4,7 @@
 pub mod coding;
 mod error;
 mod limits;
+pub mod lite;
 mod path;
 mod runtime;
 mod time;

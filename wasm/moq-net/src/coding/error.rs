@@ -24,6 +24,12 @@ pub enum DecodeError {
     /// The message or reply type is unknown, or does not exist in this version.
     #[error("unknown message type {0}")]
     Type(u64),
+    /// The stream is of a type that is unknown, or does not exist in this version. Ends that stream only.
+    #[error("unknown stream type {0}")]
+    Stream(u64),
+    /// The peer speaks a protocol that shares its name with this version and is another one.
+    #[error("peer speaks an incompatible {}", Version::Lite05Wip)]
+    Dialect,
     /// Something that must be unique came twice: a parameter, or a hop in one chain.
     #[error("duplicate value")]
     Duplicate,

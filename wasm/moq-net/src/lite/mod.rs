@@ -1,0 +1,30 @@
+//! moq-lite: one file per message, in the form of every version.
+
+mod compression;
+mod datagram;
+mod fetch;
+mod frame;
+mod goaway;
+mod group;
+mod info;
+mod probe;
+mod reply;
+mod stream;
+mod subscribe;
+mod track;
+
+#[cfg(test)]
+mod check;
+
+pub use compression::Compression;
+pub use datagram::Datagram;
+pub use fetch::{Fetch, FetchOk};
+pub use frame::{FrameHeader, Frames};
+pub use goaway::Goaway;
+pub use group::GroupHeader;
+pub use info::SessionInfo;
+pub use probe::Probe;
+pub use reply::{SubscribeOk, SubscribeReply, TrackProperties};
+pub use stream::{ControlType, DataType};
+pub use subscribe::{Preferences, Subscribe, SubscribeUpdate};
+pub use track::{TrackInfo, TrackQuery};
