@@ -1,11 +1,11 @@
 //! The reading end.
 
-use std::sync::Arc;
 use std::task::Poll;
 
 use crate::future::wait;
 use crate::producer::{Closed, poll_closed};
 use crate::state::{Cell, Ref, lock};
+use crate::sync::Arc;
 use crate::waiter::Waiter;
 use crate::weak::Weak;
 

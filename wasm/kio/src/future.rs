@@ -63,9 +63,9 @@ impl<F: Future> std::future::Future for Pending<F> {
 }
 
 /// Turns a poll method into a future: the waiter lives as long as the future waits.
-pub fn wait<R, F: FnMut(&Waiter) -> Poll<R> + Unpin>(
-    poll: F,
-) -> impl std::future::Future<Output = R> {
+///
+/// `poll` must ask everything it depends on each time: what an earlier poll registered is withdrawn.
+pub fn wait<R, F: FnMut(&Waiter) -> Poll<R>>(poll: F) -> impl std::future::Future<Output = R> {
     Wait { poll, waiter: None }
 }
 
@@ -74,7 +74,10 @@ struct Wait<F> {
     waiter: Option<Waiter>,
 }
 
-impl<R, F: FnMut(&Waiter) -> Poll<R> + Unpin> std::future::Future for Wait<F> {
+// The closure is never pinned: it is called by reference and may move between polls.
+impl<F> Unpin for Wait<F> {}
+
+impl<R, F: FnMut(&Waiter) -> Poll<R>> std::future::Future for Wait<F> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
@@ -83,15 +86,18 @@ impl<R, F: FnMut(&Waiter) -> Poll<R> + Unpin> std::future::Future for Wait<F> {
     }
 }
 
-/// Polls with a fresh waiter and keeps it: the task may have another waker by now, and the old
-/// registration ends with the old waiter.
+/// Polls with a fresh waiter and keeps it: the task may have another waker by now. The old one goes
+/// first, so that the new registration finds its entry dead and takes its place.
 fn poll_retained<R>(
     slot: &mut Option<Waiter>,
     cx: &Context<'_>,
     mut poll: impl FnMut(&Waiter) -> Poll<R>,
 ) -> Poll<R> {
+    *slot = None;
     let waiter = Waiter::new(cx.waker().clone());
     let result = poll(&waiter);
-    *slot = result.is_pending().then_some(waiter);
+    if result.is_pending() {
+        *slot = Some(waiter);
+    }
     result
 }

@@ -12,6 +12,7 @@ mod maybe;
 mod producer;
 mod shared;
 mod state;
+mod sync;
 mod waiter;
 mod weak;
 

@@ -1,11 +1,11 @@
 //! The writing end.
 
-use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use crate::consumer::Consumer;
 use crate::future::wait;
 use crate::state::{Cell, Mut, Ref, State, lock};
+use crate::sync::{Arc, Mutex};
 use crate::waiter::{Waiter, WaiterList};
 use crate::weak::Weak;
 

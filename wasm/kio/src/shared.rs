@@ -1,9 +1,10 @@
 //! A cell without roles.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::Poll;
 
+use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::waiter::{Waiter, WaiterList};
 
 #[derive(Debug)]

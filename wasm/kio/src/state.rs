@@ -1,8 +1,9 @@
 //! The cell that producers and consumers share.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
+use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::waiter::WaiterList;
 
 /// Everything behind the lock. The counters live here too, so that "last one gone" and the change

@@ -1,18 +1,20 @@
 //! Who wants to be woken: strong on the waiting side, weak in the lists.
 
-use std::sync::{Arc, Weak};
+use std::collections::VecDeque;
 use std::task::Waker;
 
+use crate::sync::{Owner, Weak};
+
 /// One waiting party. It must be kept until the next poll: lists hold it weakly, so a waiter that
-/// is dropped has withdrawn from every list it was registered in.
+/// is dropped has withdrawn from every list it was registered in. Clones are the same party.
 #[derive(Clone, Debug)]
-pub struct Waiter(Arc<Waker>);
+pub struct Waiter(Owner<Waker>);
 
 impl Waiter {
     /// A waiter that wakes `waker`.
     #[must_use]
     pub fn new(waker: Waker) -> Self {
-        Self(Arc::new(waker))
+        Self(Owner::new(waker))
     }
 
     /// A waiter that nobody hears, for a poll that only wants to look.
@@ -21,9 +23,10 @@ impl Waiter {
         Self::new(Waker::noop().clone())
     }
 
-    /// Adds this waiter to `list` until the list is taken or the waiter dropped.
+    /// Adds this waiter to `list` until the list is taken or the waiter dropped. One waiter may be
+    /// in many lists.
     pub fn register(&self, list: &mut WaiterList) {
-        list.insert(Arc::downgrade(&self.0));
+        list.insert(Owner::downgrade(&self.0));
     }
 
     /// The waker behind this waiter.
@@ -33,16 +36,19 @@ impl Waiter {
     }
 }
 
-/// Slots looked at per registration for a dead entry to reuse. Two keep the list below twice the
-/// number of live waiters: each registration frees at least as much as it adds.
+/// Entries looked at per registration: dead ones are removed, live ones move to the back. A list of
+/// `n` entries is looked through within `n / 2` registrations, so it holds at most those that lived
+/// when that round began plus `n / 2` newer ones: never more than twice the waiters that lived in it
+/// at once. A single look would bound nothing.
 const PROBES: usize = 2;
 
 /// Waiters registered on one kind of event.
 #[derive(Debug, Default)]
 pub struct WaiterList {
-    slots: Vec<Weak<Waker>>,
-    /// Where the next search for a dead slot starts; it walks round the list.
-    cursor: usize,
+    /// The front of the queue. Most lists have one waiter at most; those never allocate.
+    first: Option<Weak<Waker>>,
+    /// The rest, the one looked at longest ago first. Empty while `first` is.
+    rest: VecDeque<Weak<Waker>>,
 }
 
 impl WaiterList {
@@ -50,38 +56,38 @@ impl WaiterList {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            slots: Vec::new(),
-            cursor: 0,
+            first: None,
+            rest: VecDeque::new(),
         }
     }
 
     fn insert(&mut self, waiter: Weak<Waker>) {
-        let mut free = None;
-        for _ in 0..PROBES.min(self.slots.len()) {
-            if self.cursor >= self.slots.len() {
-                self.cursor = 0;
+        for _ in 0..PROBES.min(self.len()) {
+            let Some(oldest) = self.pop() else { break };
+            let known = oldest.ptr_eq(&waiter);
+            if oldest.strong_count() > 0 {
+                self.push(oldest);
             }
-            let index = self.cursor;
-            if self.slots[index].ptr_eq(&waiter) {
+            if known {
                 return;
             }
-            if self.slots[index].strong_count() > 0 {
-                self.cursor += 1;
-            } else if free.is_none() {
-                free = Some(index);
-                self.cursor += 1;
-            } else {
-                // The last slot moves here and is looked at next time.
-                self.slots.swap_remove(index);
-            }
         }
-        match free {
-            Some(index) => self.slots[index] = waiter,
-            None => self.slots.push(waiter),
+        self.push(waiter);
+    }
+
+    fn pop(&mut self) -> Option<Weak<Waker>> {
+        std::mem::replace(&mut self.first, self.rest.pop_front())
+    }
+
+    fn push(&mut self, waiter: Weak<Waker>) {
+        if self.first.is_none() {
+            self.first = Some(waiter);
+        } else {
+            self.rest.push_back(waiter);
         }
     }
 
-    /// Empties the list, leaving an allocation-free one behind. Wake the result after unlocking.
+    /// Empties the list; the one left behind has allocated nothing. Wake the result after unlocking.
     #[must_use = "the waiters taken are not woken yet"]
     pub fn take(&mut self) -> Self {
         std::mem::take(self)
@@ -89,22 +95,22 @@ impl WaiterList {
 
     /// Wakes every live waiter.
     pub fn wake(self) {
-        for waiter in self.slots {
+        for waiter in self.first.into_iter().chain(self.rest) {
             if let Some(waker) = waiter.upgrade() {
                 waker.wake_by_ref();
             }
         }
     }
 
-    /// Slots in use, dead ones included.
+    /// Entries held, those of dropped waiters included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        usize::from(self.first.is_some()) + self.rest.len()
     }
 
     /// Whether nothing is registered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.first.is_none()
     }
 }

@@ -1,10 +1,9 @@
 //! A handle that is not counted.
 
-use std::sync::Arc;
-
 use crate::consumer::Consumer;
 use crate::producer::Producer;
 use crate::state::{Cell, lock};
+use crate::sync::Arc;
 
 /// Reaches the channel without keeping it open or counting as a reader. It does keep the memory of
 /// the final value.
