@@ -31,7 +31,7 @@ main(async () => {
 	if (media) {
 		const { pictures } = await import("../test/interop/pictures.mjs");
 		const { rows, failed } = await pictures({ say });
-		console.log(`\n${table(["relay", "version", "transport", "decoded", "drawn", "screenshot"], rows)}\n`);
+		console.log(`\n${table(["relay", "input", "version", "transport", "decoded", "drawn", "screenshot"], rows)}\n`);
 		console.log(`interop --media: ${rows.length - failed} passed, ${failed} failed`);
 		return failed === 0 ? 0 : 1;
 	}
