@@ -8,6 +8,8 @@
 
 mod consumer;
 mod future;
+#[cfg(all(test, loom))]
+mod loom;
 mod maybe;
 mod producer;
 mod shared;

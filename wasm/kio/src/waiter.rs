@@ -36,10 +36,10 @@ impl Waiter {
     }
 }
 
-/// Entries looked at per registration: dead ones are removed, live ones move to the back. A list of
-/// `n` entries is looked through within `n / 2` registrations, so it holds at most those that lived
-/// when that round began plus `n / 2` newer ones: never more than twice the waiters that lived in it
-/// at once. A single look would bound nothing.
+/// Entries looked at per registration: those of dropped waiters and of this very one are removed,
+/// the others move to the back. A list of `n` entries is looked through within `n / 2` registrations,
+/// so it holds at most those that lived when that round began plus `n / 2` newer ones: never more
+/// than twice the waiters that lived in it at once. A single look would bound nothing.
 const PROBES: usize = 2;
 
 /// Waiters registered on one kind of event.
@@ -62,14 +62,10 @@ impl WaiterList {
     }
 
     fn insert(&mut self, waiter: Weak<Waker>) {
-        for _ in 0..PROBES.min(self.len()) {
+        for _ in 0..PROBES {
             let Some(oldest) = self.pop() else { break };
-            let known = oldest.ptr_eq(&waiter);
-            if oldest.strong_count() > 0 {
+            if oldest.strong_count() > 0 && !oldest.ptr_eq(&waiter) {
                 self.push(oldest);
-            }
-            if known {
-                return;
             }
         }
         self.push(waiter);
