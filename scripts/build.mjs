@@ -13,6 +13,7 @@ import {
 	statSync,
 	writeFileSync,
 } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { main, run } from "./process.mjs";
@@ -86,23 +87,29 @@ async function core() {
 		const wasmPack = await need("wasm-pack");
 		await need("wasm-bindgen");
 		const args = ["build", "bindings", "--target", "web", "--out-name", "core", "--no-pack", "--mode", "no-install"];
-		await run(wasmPack, [...args, "--profile", "wasm", "--no-opt", "--", "--locked"], {
+		// Panics name their source file; without this they would name the folders of whoever built it.
+		const cargoHome = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
+		const remap = [`${wasm}/=`, `${join(cargoHome, "registry/src")}/=`].map((pair) => `--remap-path-prefix=${pair}`);
+		const config = `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(remap)}`;
+		await run(wasmPack, [...args, "--profile", "wasm", "--no-opt", "--", "--locked", "--config", config], {
 			cwd: wasm,
 			env: await environment(),
 		});
-		checkImports(join(pkg, "core_bg.wasm"));
+		checkCore(join(pkg, "core_bg.wasm"));
 	});
 }
 
-/** The core may import from its glue only: an import of `env` is a symbol that the linker could not find. */
-function checkImports(path) {
-	const module = new WebAssembly.Module(readFileSync(path));
-	const strange = WebAssembly.Module.imports(module).filter((item) => !item.module.startsWith("./core_bg"));
+/** The core may import from its glue only (`env` is a symbol that the linker could not find), and tells nobody's folders. */
+function checkCore(path) {
+	const bytes = readFileSync(path);
+	const imports = WebAssembly.Module.imports(new WebAssembly.Module(bytes));
+	const strange = imports.filter((item) => !item.module.startsWith("./core_bg"));
 	if (strange.length > 0) {
-		throw new Error(
-			`the core imports ${strange.map((item) => `${item.module}.${item.name}`).join(", ")}, which no browser has`,
-		);
+		const names = strange.map((item) => `${item.module}.${item.name}`).join(", ");
+		throw new Error(`the core imports ${names}, which no browser has`);
 	}
+	const folder = [`${homedir()}/`, root].find((name) => bytes.includes(name));
+	if (folder) throw new Error(`the core holds the path ${folder} of this machine`);
 }
 
 /** dist/core_bg.wasm: as compiled, or made small for a release, which takes binaryen some seconds. */
