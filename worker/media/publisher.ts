@@ -40,6 +40,8 @@ export class Publisher {
 	readonly #stats: PublisherStats = { captured: 0, encoded: 0, encodedBytes: 0, dropped: 0 };
 	#state: PublisherState = "starting";
 	#failures = 0;
+	/** One for all stretches of encoding: its counter never says the same number twice. */
+	#pattern: TestPattern | undefined;
 
 	/** Starts at once. `origin` is where the broadcast is made. */
 	constructor(core: CoreApi, origin: Handle, args: OpenPublisher) {
@@ -101,7 +103,8 @@ export class Publisher {
 		const leave = this.#scope.add(() => scope.close());
 		try {
 			this.#setState("encoding");
-			const encoding = new Encoding(this.#core, video, choice, this.#stats, () => {
+			this.#pattern ??= new TestPattern();
+			const encoding = new Encoding(this.#core, video, choice, this.#pattern, this.#stats, () => {
 				this.#failures = 0;
 			});
 			scope.add(() => encoding.close());
@@ -143,7 +146,7 @@ class Encoding {
 	readonly #track: Handle;
 	readonly #stats: PublisherStats;
 	readonly #encoded: () => void;
-	readonly #pattern = new TestPattern();
+	readonly #pattern: TestPattern;
 	readonly #encoder: PictureEncoder;
 	readonly #startMs = performance.now();
 	#ticks = 0;
@@ -151,9 +154,17 @@ class Encoding {
 	#group: Handle | undefined;
 	#isClosed = false;
 
-	constructor(core: CoreApi, track: Handle, { config }: EncoderChoice, stats: PublisherStats, encoded: () => void) {
+	constructor(
+		core: CoreApi,
+		track: Handle,
+		{ config }: EncoderChoice,
+		pattern: TestPattern,
+		stats: PublisherStats,
+		encoded: () => void,
+	) {
 		this.#core = core;
 		this.#track = track;
+		this.#pattern = pattern;
 		this.#stats = stats;
 		this.#encoded = encoded;
 		let fail: (cause: DOMException) => void = () => {};
