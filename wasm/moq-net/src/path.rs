@@ -123,6 +123,7 @@ impl<'a> Path<'a> {
     )]
     pub fn to_owned(&self) -> PathOwned {
         Path(Text::Shared(match &self.0 {
+            Text::Borrowed("") => return PathOwned::ROOT,
             Text::Borrowed(text) => Arc::from(*text),
             Text::Shared(text) => text.clone(),
         }))

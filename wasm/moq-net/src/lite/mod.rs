@@ -1,5 +1,6 @@
 //! moq-lite: one file per message, in the form of every version.
 
+mod announce;
 mod compression;
 mod datagram;
 mod fetch;
@@ -18,6 +19,10 @@ mod track;
 #[cfg(test)]
 mod check;
 
+pub use announce::{
+    Announce, AnnounceDecoder, AnnounceEncoder, AnnounceEvent, AnnounceInit, AnnounceOk,
+    AnnounceRequest, Chain, Cost, MAX_HOPS, Route, Suffix,
+};
 pub use compression::Compression;
 pub use datagram::Datagram;
 pub use fetch::{Fetch, FetchOk};
