@@ -27,6 +27,51 @@ export const RecordType = {
 	trackEnd: 5,
 } as const;
 
+/** Records by index, for a reader that keeps frames where they arrived and looks at them later, or never. */
+export class Batch {
+	readonly buffer: ArrayBuffer;
+	/** Number of records. */
+	readonly count: number;
+	readonly #view: DataView;
+
+	/** @throws RangeError when the buffer is shorter than its header says. */
+	constructor(buffer: ArrayBuffer) {
+		this.buffer = buffer;
+		this.#view = new DataView(buffer);
+		this.count = this.#view.getUint32(0, true);
+		if (this.payloads > buffer.byteLength) throw new RangeError("a batch is shorter than its records");
+	}
+
+	/** Where the payload of the first record that has one begins. */
+	get payloads(): number {
+		return BATCH_HEADER_BYTES + this.count * RECORD_BYTES;
+	}
+
+	/** One of {@link RecordType}. */
+	type(index: number): number {
+		return this.#view.getUint8(BATCH_HEADER_BYTES + index * RECORD_BYTES);
+	}
+
+	gid(index: number): number {
+		return this.#view.getUint32(BATCH_HEADER_BYTES + index * RECORD_BYTES + 4, true);
+	}
+
+	/** The first number of a record: sequence, timestamp, or count. */
+	b(index: number): number {
+		return this.#view.getFloat64(BATCH_HEADER_BYTES + index * RECORD_BYTES + 8, true);
+	}
+
+	/** The second: timescale, or payload bytes. */
+	c(index: number): number {
+		return this.#view.getFloat64(BATCH_HEADER_BYTES + index * RECORD_BYTES + 16, true);
+	}
+
+	/** The third: index of a group's first frame. */
+	d(index: number): number {
+		return this.#view.getFloat64(BATCH_HEADER_BYTES + index * RECORD_BYTES + 24, true);
+	}
+}
+
 /** One record of a batch. `gid` names a group inside its subscription only; for a fetched group it is 0. */
 export type BatchRecord =
 	| { type: "group"; gid: number; sequence: number; timescale: number; firstFrame: number }

@@ -97,6 +97,8 @@ export interface ControlApi {
 	closeConnection(args: { connection: Id; code: number; reason: string }): Promise<void>;
 	connectionStats(args: { connection: Id }): SessionStatsData;
 
+	/** Close every session and settle once the peers were told. The worker is terminated after this. */
+	shutdown(): Promise<void>;
 	/** Withdraw what waits under this id, or free what it has become. No effect on an id that is not in use. */
 	cancel(args: { id: Id }): void;
 	/** Let go of one handle. Rejects with kind `usage` when it is not in use. */
@@ -127,6 +129,7 @@ const methods: Record<keyof ControlApi, true> = {
 	connect: true,
 	closeConnection: true,
 	connectionStats: true,
+	shutdown: true,
 	cancel: true,
 	free: true,
 };

@@ -1,0 +1,135 @@
+import type { Id } from "../worker/protocol/control.ts";
+import { closed, closeWhenCollected } from "./collected.ts";
+import { ClosedError, type MoqError, usage } from "./error.ts";
+import type { CallArgs, CallResult, Link, Mourner } from "./link/link.ts";
+import { Pending, type WaitOptions } from "./pending.ts";
+
+type Call = Parameters<Link["call"]>[0];
+
+/** Handles by the object the user holds, so that one can be passed to a call of another. */
+const anchors = new WeakMap<object, Anchor>();
+
+/**
+ * What is behind every handle of the page: its id in the worker, whether it still works, and why not.
+ *
+ * It ends once, by `close()` of the user, by the worker's refusal or news, or with the worker. The user's object points
+ * here and never the reverse, so that an object nobody holds can be collected and its id freed.
+ */
+export class Anchor implements Mourner {
+	readonly link: Link;
+	readonly id: Id;
+	readonly #noun: string;
+	#state: { type: "live" } | { type: "closed" } | { type: "failed"; error: MoqError } = { type: "live" };
+	#closed: Promise<void> | undefined;
+	#settle: { resolve: () => void; reject: (error: MoqError) => void } | undefined;
+	#onEnd: ((error: MoqError | undefined) => void) | undefined;
+
+	/** `noun` names the handle in errors. */
+	constructor(link: Link, noun: string, id: Id = link.mint()) {
+		this.link = link;
+		this.id = id;
+		this.#noun = noun;
+		link.join(this);
+	}
+
+	/** Make `owner` known to {@link anchorOf}; `leak` is what a collected, unclosed owner costs, if worth a warning. */
+	hold(owner: object, leak?: string): void {
+		anchors.set(owner, this);
+		closeWhenCollected(owner, this, leak);
+	}
+
+	/** Run once when the handle ends, before `closed` settles. */
+	onEnd(end: (error: MoqError | undefined) => void): void {
+		this.#onEnd = end;
+		if (this.#state.type === "failed") end(this.#state.error);
+	}
+
+	/** Resolves when the handle was closed or came to its natural end, rejects with what else ended it. */
+	get closed(): Promise<void> {
+		if (!this.#closed) {
+			this.#closed = new Promise((resolve, reject) => {
+				if (this.#state.type === "live") this.#settle = { resolve, reject };
+				else if (this.#state.type === "closed") resolve();
+				else reject(this.#state.error);
+			});
+			this.#closed.catch(() => undefined);
+		}
+		return this.#closed;
+	}
+
+	get isLive(): boolean {
+		return this.#state.type === "live";
+	}
+
+	/** @throws why the handle no longer works. */
+	check(): void {
+		if (this.#state.type === "failed") throw this.#state.error;
+		if (this.#state.type === "closed") {
+			throw new ClosedError({ kind: "closed", message: `the ${this.#noun} was closed` });
+		}
+	}
+
+	/** Let go of it: by the user, or because it came to its natural end. Later calls do nothing. */
+	close(): void {
+		if (this.#end({ type: "closed" }, undefined)) this.link.tell("free", this.id);
+	}
+
+	/** Let go of what may not exist yet. */
+	withdraw(): void {
+		if (this.#end({ type: "closed" }, undefined)) this.link.tell("cancel", this.id);
+	}
+
+	/** It was refused, or ended by the other side. */
+	fail(error: MoqError): void {
+		if (this.#end({ type: "failed", error }, error)) this.link.tell("free", this.id);
+	}
+
+	/** Make the object in the worker; a refusal ends this handle with it. */
+	make<Name extends Call>(name: Name, args: CallArgs<Name>): void {
+		this.link.call(name, args, { resolve: () => undefined, reject: (error) => this.fail(error) });
+	}
+
+	/**
+	 * A call that waits. `id` is withdrawn when the caller no longer wants it; `map` turns the answer into what the
+	 * caller gets, once.
+	 */
+	wait<Name extends Call, T>(
+		name: Name,
+		call: { id: Id; args: () => CallArgs<Name>; map: (result: CallResult<Name>) => T },
+		options?: WaitOptions,
+	): Pending<T> {
+		return new Pending((resolve, reject) => {
+			this.check();
+			const { link } = this;
+			let isWanted = true;
+			link.call(name, call.args(), {
+				// An answer that crossed the withdrawal names something the worker has let go of.
+				resolve: (result) => isWanted && resolve(call.map(result)),
+				reject,
+			});
+			return () => {
+				isWanted = false;
+				link.tell("cancel", call.id);
+			};
+		}, options);
+	}
+
+	#end(state: { type: "closed" } | { type: "failed"; error: MoqError }, error: MoqError | undefined): boolean {
+		if (this.#state.type !== "live") return false;
+		this.#state = state;
+		this.link.leave(this);
+		closed(this);
+		this.#onEnd?.(error);
+		if (error) this.#settle?.reject(error);
+		else this.#settle?.resolve();
+		return true;
+	}
+}
+
+/** The anchor of a handle given by the user as `argument`. */
+export function anchorOf(owner: unknown, argument: string): Anchor {
+	const anchor = typeof owner === "object" && owner !== null ? anchors.get(owner) : undefined;
+	if (!anchor) throw usage(`${argument} is not a handle of this library`);
+	anchor.check();
+	return anchor;
+}

@@ -1,0 +1,202 @@
+import { ANNOUNCE_WINDOW } from "../worker/protocol/limits.ts";
+import type { AnnounceEvent } from "../worker/protocol/model.ts";
+import type { AnnounceData, AnnouncePortEvent, AnnounceRequest } from "../worker/protocol/port.ts";
+import { Anchor } from "./anchor.ts";
+import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
+import { disposeByClose } from "./dispose.ts";
+import { ClosedError, errorFrom, type MoqError } from "./error.ts";
+import { Line } from "./line.ts";
+import type { Link } from "./link/link.ts";
+import type { Pending, WaitOptions } from "./pending.ts";
+
+/** One event of an {@link AnnounceStream}. */
+export class Announcement {
+	/** Relative to the origin's root, prefix included. */
+	readonly path: string;
+	/** The broadcast appeared, was replaced without a gap, or went away. */
+	readonly event: AnnounceEvent;
+	/** Ids of the origins it passed, first hop first; decimal text. */
+	readonly hops: readonly string[];
+	readonly #link: Link;
+	readonly #record: number;
+	#state: "held" | "retained" | "taken" | "freed" = "held";
+	#broadcast: BroadcastConsumer | undefined;
+
+	/** Made by the stream; `data.record` belongs to this object. */
+	constructor(link: Link, data: AnnounceData) {
+		this.#link = link;
+		this.#record = data.record;
+		this.path = data.path;
+		this.event = data.event;
+		this.hops = data.hops;
+	}
+
+	/**
+	 * The broadcast, to be closed by whoever reads this; undefined when it ended. Every read gives the same handle, which
+	 * outlives the announcement.
+	 * @throws ClosedError when the announcement was freed first.
+	 */
+	get broadcast(): BroadcastConsumer | undefined {
+		if (this.event === "ended" || this.#broadcast) return this.#broadcast;
+		if (this.#state === "freed") {
+			throw new ClosedError({ kind: "closed", message: `the announcement of ${this.path} was freed` });
+		}
+		this.#state = "taken";
+		this.#broadcast = broadcastConsumer(new Anchor(this.#link, "broadcast", this.#record), this.path);
+		return this.#broadcast;
+	}
+
+	/** Keep it when the iteration goes on: whoever retains it frees it. */
+	retain(): void {
+		if (this.#state === "held") this.#state = "retained";
+	}
+
+	/** Let go of it. Later calls do nothing, and a broadcast that was taken out goes on. */
+	free(): void {
+		if (this.#state === "freed") return;
+		const isHere = this.#state !== "taken" && this.event !== "ended";
+		this.#state = "freed";
+		if (isHere) this.#link.tell("free", this.#record);
+	}
+
+	/** What an iteration does with the announcement it leaves behind. */
+	release(): void {
+		if (this.#state === "held") this.free();
+	}
+}
+
+/** Makes the object users hold. */
+export let announceStream: (origin: Anchor, prefix: string) => AnnounceStream;
+
+type End = { type: "open" } | { type: "closed" } | { type: "failed"; error: MoqError };
+
+/** The state of an announce stream, which its port keeps alive. */
+class Announcements {
+	readonly anchor: Anchor;
+	readonly #port: MessagePort;
+	readonly #line = new Line<Announcement | undefined>();
+	readonly #arrived: Announcement[] = [];
+	#end: End = { type: "open" };
+
+	constructor(origin: Anchor, prefix: string) {
+		this.anchor = new Anchor(origin.link, "announce stream");
+		const { port1, port2 } = new MessageChannel();
+		this.#port = port1;
+		port1.onmessage = ({ data }: MessageEvent<AnnouncePortEvent>) => this.#receive(data);
+		this.anchor.make("announced", { stream: this.anchor.id, origin: origin.id, prefix, port: port2 });
+		this.anchor.onEnd((error) => this.#finish(error ? { type: "failed", error } : { type: "closed" }));
+		this.#grant(ANNOUNCE_WINDOW);
+	}
+
+	read(options?: WaitOptions): Pending<Announcement | undefined> {
+		return this.#line.read(
+			{ take: () => this.#take(), wake: () => undefined, map: (announcement) => announcement },
+			options,
+		);
+	}
+
+	#take(): { item: Announcement | undefined } | undefined {
+		const item = this.#arrived.shift();
+		if (item) {
+			this.#grant(1);
+			return { item };
+		}
+		if (this.#end.type === "failed") throw this.#end.error;
+		return this.#end.type === "closed" ? { item: undefined } : undefined;
+	}
+
+	#receive(event: AnnouncePortEvent): void {
+		switch (event.type) {
+			case "records":
+				for (const data of event.records) {
+					const announcement = new Announcement(this.anchor.link, data);
+					if (this.#line.isEmpty) this.#arrived.push(announcement);
+					else {
+						this.#grant(1);
+						this.#line.serve(announcement);
+					}
+				}
+				return;
+			case "end":
+				if (event.error) this.anchor.fail(errorFrom(event.error));
+				else this.anchor.close();
+				return;
+			default:
+				event satisfies never;
+		}
+	}
+
+	#grant(count: number): void {
+		if (this.#end.type !== "open") return;
+		const records = Array.from({ length: count }, () => this.anchor.link.mint());
+		this.#port.postMessage({ type: "grant", records } satisfies AnnounceRequest);
+	}
+
+	#finish(end: End): void {
+		this.#end = end;
+		this.#port.onmessage = null;
+		this.#port.close();
+		// Nobody will see these.
+		for (const announcement of this.#arrived.splice(0)) announcement.free();
+		if (end.type === "failed") this.#line.fail(end.error);
+		else this.#line.drain(undefined);
+	}
+}
+
+/**
+ * What is announced under a prefix: first everything that is there now, then every change. Iterate it, or call
+ * {@link AnnounceStream.next}. At most one event per path waits; what nobody saw and is over again is left out.
+ */
+export class AnnounceStream {
+	readonly #announcements: Announcements;
+
+	private constructor(announcements: Announcements) {
+		this.#announcements = announcements;
+		announcements.anchor.hold(this);
+	}
+
+	static {
+		announceStream = (origin, prefix) => new AnnounceStream(new Announcements(origin, prefix));
+	}
+
+	/** Resolves when it was closed or the origin ended; rejects when it was refused or the worker died. */
+	get closed(): Promise<void> {
+		return this.#announcements.anchor.closed;
+	}
+
+	/** The next event; undefined when the stream was closed. Whoever calls this frees the announcement. */
+	next(options?: WaitOptions): Pending<Announcement | undefined> {
+		return this.#announcements.read(options);
+	}
+
+	/** Stop listening. Announcements that were given out stay valid. */
+	close(): void {
+		this.#announcements.anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+
+	/**
+	 * Event by event. Going on frees the announcement before, unless it was retained; leaving the loop frees it too and
+	 * closes the stream.
+	 */
+	[Symbol.asyncIterator](): AsyncIterator<Announcement, undefined> {
+		let last: Announcement | undefined;
+		return {
+			next: async () => {
+				last?.release();
+				last = undefined;
+				last = await this.next();
+				return last ? { value: last, done: false } : { value: undefined, done: true };
+			},
+			return: () => {
+				last?.release();
+				this.close();
+				return Promise.resolve({ value: undefined, done: true });
+			},
+		};
+	}
+}
+
+disposeByClose(AnnounceStream);

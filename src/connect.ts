@@ -1,0 +1,49 @@
+import { type ConnectOptions as BaseOptions, dialData } from "./connect-options.ts";
+import type { Connection } from "./connection.ts";
+import { Pending } from "./pending.ts";
+import { loadRuntime, type Runtime } from "./runtime.ts";
+
+/** Options of {@link connect}. */
+export interface ConnectOptions extends BaseOptions {
+	/** The worker to use. Default: one that all connections of the page without this option share. */
+	runtime?: Runtime;
+}
+
+let shared: Pending<Runtime> | undefined;
+
+/** The page's own runtime: started by the first who needs it, and again when it has died. */
+function sharedRuntime(): Pending<Runtime> {
+	if (shared?.status === "rejected") shared = undefined;
+	if (!shared) {
+		const loading = loadRuntime();
+		shared = loading;
+	}
+	return shared;
+}
+
+/**
+ * Connect to a relay. `url` is its `https:` address; the path is the part of its namespace that is asked for. With an
+ * `http:` address, for development, the relay's certificate is fetched from there first.
+ *
+ * Rejects with a TransportError when nothing can be reached, an UnauthorizedError or VersionError when the relay
+ * refuses, a TimeoutError after 15 s, a WorkerError when the worker does not come up, a UsageError for a wrong option.
+ */
+export function connect(url: string | URL, options: ConnectOptions = {}): Pending<Connection> {
+	return new Pending((resolve, reject) => {
+		// What is wrong with the arguments is said before anything is loaded.
+		dialData(url, options);
+		const controller = new AbortController();
+		open(url, options, controller.signal).then(resolve, reject);
+		return () => controller.abort();
+	}, options);
+}
+
+async function open(url: string | URL, options: ConnectOptions, signal: AbortSignal): Promise<Connection> {
+	let runtime = options.runtime ?? (await sharedRuntime());
+	if (!options.runtime && runtime.error) {
+		shared = undefined;
+		runtime = await sharedRuntime();
+	}
+	signal.throwIfAborted();
+	return await runtime.connect(url, { ...options, signal });
+}

@@ -1,0 +1,226 @@
+import type { DialData, Id } from "../worker/protocol/control.ts";
+import type { CloseData, SessionStatsData, Version } from "../worker/protocol/model.ts";
+import type { ConnectedData, ConnectionEvent } from "../worker/protocol/port.ts";
+import { Anchor, anchorOf } from "./anchor.ts";
+import type { AnnounceStream } from "./announced.ts";
+import * as argument from "./argument.ts";
+import type { BroadcastConsumer } from "./broadcast-consumer.ts";
+import type { BroadcastProducer } from "./broadcast-producer.ts";
+import { disposeByClose } from "./dispose.ts";
+import { errorFrom, type MoqError } from "./error.ts";
+import type { Link } from "./link/link.ts";
+import type { Origin } from "./origin.ts";
+import { Pending, type WaitOptions } from "./pending.ts";
+
+/** How far a connection is. */
+export type ConnectionState = "connected" | "closed";
+
+/** How a connection ended. */
+export type CloseInfo = CloseData;
+
+/** Figures of a connection. */
+export type ConnectionStats = SessionStatsData;
+
+/** Events of a {@link Connection} and what they carry. */
+export interface ConnectionEventMap {
+	/** `state` has changed. */
+	statechange: Event;
+	/** The connection was lost; `detail` is the cause. A close by either side is no error. */
+	error: CustomEvent<MoqError>;
+}
+
+/** What is behind a {@link Connection}: its ids in the worker, and its origins. */
+export interface ConnectionLink {
+	readonly link: Link;
+	readonly id: Id;
+	readonly publish: Id;
+	readonly consume: Id;
+}
+
+const links = new WeakMap<Connection, ConnectionLink>();
+
+/** For other entry points of this package: the worker behind a connection. */
+export function connectionLink(connection: Connection): ConnectionLink {
+	const link = links.get(connection);
+	if (!link) throw anchorOf(connection, "connection") && new TypeError("not a connection of this library");
+	return link;
+}
+
+/** The outcome of a connect on its way, in the worker and here. */
+interface Made {
+	anchor: Anchor;
+	port: MessagePort;
+	url: string;
+	publish: Origin;
+	consume: Origin;
+	connected: ConnectedData;
+}
+
+/** Connect by way of `link`. The origins are those of the caller, or made for this connection. */
+export let openConnection: (
+	link: Link,
+	dial: DialData,
+	origins: { publish: Origin; consume: Origin },
+	options: WaitOptions | undefined,
+) => Pending<Connection>;
+
+/** One way to a relay. Listen to "statechange" and "error". */
+export class Connection extends EventTarget {
+	/** The address of the relay, without token and query. */
+	readonly url: string;
+	/** The version both sides agreed on. */
+	readonly version: Version;
+	/** The transport that won. */
+	readonly transport: "webtransport" | "websocket";
+	/** Why the other transport lost, when both were tried. */
+	readonly lost?: string;
+	/** Offered to the peer. */
+	readonly publish: Origin;
+	/** Filled by the peer. */
+	readonly consume: Origin;
+	/** Resolves when either side closed the connection; rejects with what else ended it. Never raises unhandled. */
+	readonly closed: Promise<CloseInfo>;
+	readonly #anchor: Anchor;
+	#state: ConnectionState = "connected";
+
+	private constructor({ anchor, port, url, publish, consume, connected }: Made) {
+		super();
+		this.#anchor = anchor;
+		this.url = url;
+		this.publish = publish;
+		this.consume = consume;
+		this.version = connected.version;
+		this.transport = connected.transport;
+		if (connected.lost !== undefined) this.lost = connected.lost;
+		links.set(this, {
+			link: anchor.link,
+			id: anchor.id,
+			publish: anchorOf(publish, "publish").id,
+			consume: anchorOf(consume, "consume").id,
+		});
+		this.closed = new Promise((resolve, reject) => {
+			port.onmessage = ({ data }: MessageEvent<ConnectionEvent>) => {
+				const { close, error } = data;
+				if (error) anchor.fail(errorFrom(error));
+				else {
+					resolve(close ?? { local: false });
+					anchor.close();
+				}
+			};
+			anchor.onEnd((error) => {
+				port.onmessage = null;
+				port.close();
+				if (error) reject(error);
+				else resolve({ local: true });
+				this.#ended(error);
+			});
+		});
+		this.closed.catch(() => undefined);
+		anchor.hold(this);
+	}
+
+	static {
+		openConnection = (link, dial, origins, options) =>
+			new Pending((resolve, reject) => {
+				const publish = anchorOf(origins.publish, "publish");
+				const consume = anchorOf(origins.consume, "consume");
+				const { port1, port2 } = new MessageChannel();
+				const anchor = new Anchor(link, "connection");
+				const args = { connection: anchor.id, dial, publish: publish.id, consume: consume.id, port: port2 };
+				const url = new URL(dial.url);
+				const address = url.origin + url.pathname;
+				link.call("connect", args, {
+					resolve: (connected) => {
+						if (anchor.isLive) resolve(new Connection({ anchor, port: port1, url: address, ...origins, connected }));
+					},
+					reject: (error) => {
+						port1.close();
+						anchor.fail(error);
+						reject(error);
+					},
+				});
+				return () => {
+					port1.close();
+					anchor.withdraw();
+				};
+			}, options);
+	}
+
+	/** "connected" until the connection ends. */
+	get state(): ConnectionState {
+		return this.#state;
+	}
+
+	/** What the peer announces under `prefix`, now and later. */
+	announced(prefix?: string): AnnounceStream {
+		return this.consume.announced(prefix);
+	}
+
+	/** The broadcast at `path` if it is announced now; rejects with a NotFoundError at once when it is not. */
+	requestBroadcast(path: string, options?: WaitOptions): Pending<BroadcastConsumer> {
+		return this.consume.requestBroadcast(path, options);
+	}
+
+	/** Waits until `path` is announced. */
+	waitForBroadcast(path: string, options?: WaitOptions): Pending<BroadcastConsumer> {
+		return this.consume.waitForBroadcast(path, options);
+	}
+
+	/** A new broadcast, announced to the peer under `path`. A refusal rejects its `closed`. */
+	createBroadcast(path: string): BroadcastProducer {
+		return this.publish.createBroadcast(path);
+	}
+
+	/** Figures of the connection, as fresh as a round trip to the worker. */
+	stats(options?: WaitOptions): Pending<ConnectionStats> {
+		const anchor = this.#anchor;
+		const args = () => ({ connection: anchor.id });
+		return anchor.wait("connectionStats", { id: anchor.link.mint(), args, map: (stats) => stats }, options);
+	}
+
+	/** Close with an application code (0: nothing is wrong) and a text for the peer. */
+	close(code = 0, reason = ""): void {
+		argument.whole("code", code, 0xffff_ffff);
+		argument.text("reason", reason);
+		if (!this.#anchor.isLive) return;
+		const { link, id } = this.#anchor;
+		// The worker frees the session when the peer was told; nobody waits for that here.
+		link.call(
+			"closeConnection",
+			{ connection: id, code, reason },
+			{ resolve: () => undefined, reject: () => undefined },
+		);
+		this.#anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+
+	/** As of an EventTarget, with the events of {@link ConnectionEventMap}. */
+	override addEventListener<Name extends keyof ConnectionEventMap>(
+		type: Name,
+		listener: ((event: ConnectionEventMap[Name]) => void) | null,
+		options?: AddEventListenerOptions | boolean,
+	): void;
+	override addEventListener(
+		type: string,
+		listener: EventListenerOrEventListenerObject | null,
+		options?: AddEventListenerOptions | boolean,
+	): void;
+	override addEventListener(
+		type: string,
+		listener: EventListenerOrEventListenerObject | null,
+		options?: AddEventListenerOptions | boolean,
+	): void {
+		super.addEventListener(type, listener, options);
+	}
+
+	#ended(error: MoqError | undefined): void {
+		if (this.#state === "closed") return;
+		this.#state = "closed";
+		this.dispatchEvent(new Event("statechange"));
+		if (error) this.dispatchEvent(new CustomEvent("error", { detail: error }));
+	}
+}
+
+disposeByClose(Connection);

@@ -1,0 +1,112 @@
+import type { ErrorData, ErrorKind, ErrorScope } from "../worker/protocol/error.ts";
+
+/** Kinds for which trying the same again later may succeed. */
+const RETRYABLE: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
+	"timeout",
+	"transport",
+	"going-away",
+	"evicted",
+	"dropped",
+	"not-found",
+	"too-many-pending",
+	"worker-crashed",
+]);
+
+/**
+ * Everything this library throws or rejects with. Branch on {@link MoqError.kind}; the subclasses exist for the common
+ * cases.
+ */
+export class MoqError extends Error {
+	/** The stable string to branch on. */
+	readonly kind: ErrorKind;
+	/** The number on the wire, where one was sent or received. */
+	readonly code?: number;
+	/** The registry of {@link MoqError.code}: stream resets or session closes. */
+	readonly scope?: ErrorScope;
+	/** Text the peer sent along, if any. */
+	readonly reason?: string;
+	/** True when trying the same thing again later may succeed. */
+	readonly retryable: boolean;
+
+	/** `data` as it crossed from the worker, or made up on the page. */
+	constructor(data: ErrorData) {
+		super(data.message, data.cause ? { cause: errorFrom(data.cause) } : undefined);
+		this.name = new.target.name;
+		this.kind = data.kind;
+		if (data.code !== undefined) this.code = data.code;
+		if (data.scope !== undefined) this.scope = data.scope;
+		if (data.reason !== undefined) this.reason = data.reason;
+		this.retryable = data.retryable ?? RETRYABLE.has(data.kind);
+	}
+}
+
+/** We stopped it: `cancel()`, an aborted signal, or nobody was left who wanted it. */
+export class CancelledError extends MoqError {}
+/** It never existed, or nobody can serve it. */
+export class NotFoundError extends MoqError {}
+/** It existed, and its owner vanished without finishing it. */
+export class DroppedError extends MoqError {}
+/** The handle, group, track or connection is closed. */
+export class ClosedError extends MoqError {}
+/** A deadline passed. */
+export class TimeoutError extends MoqError {}
+/** The path or the token does not allow it. */
+export class UnauthorizedError extends MoqError {}
+/** The peer broke a rule of the protocol. */
+export class ProtocolError extends MoqError {}
+/** No common version, or the negotiated one cannot do this. */
+export class VersionError extends MoqError {}
+/** The network connection failed or was lost. */
+export class TransportError extends MoqError {}
+/** The call was wrong; the message names the argument or option. */
+export class UsageError extends MoqError {}
+/** The worker is the problem. */
+export class WorkerError extends MoqError {}
+/** The worker or the wasm could not be loaded. */
+export class WorkerLoadError extends WorkerError {}
+/** The worker died or stopped answering. */
+export class WorkerCrashedError extends WorkerError {}
+/** Page, worker and wasm are not from the same build. */
+export class VersionMismatchError extends WorkerError {}
+
+const CLASSES: Partial<Record<ErrorKind, new (data: ErrorData) => MoqError>> = {
+	cancelled: CancelledError,
+	"not-found": NotFoundError,
+	dropped: DroppedError,
+	closed: ClosedError,
+	timeout: TimeoutError,
+	duplicate: UsageError,
+	unauthorized: UnauthorizedError,
+	protocol: ProtocolError,
+	version: VersionError,
+	transport: TransportError,
+	usage: UsageError,
+	worker: WorkerError,
+	"worker-load": WorkerLoadError,
+	"worker-crashed": WorkerCrashedError,
+	"version-mismatch": VersionMismatchError,
+};
+
+/** The error class that belongs to `data.kind`. */
+export function errorFrom(data: ErrorData): MoqError {
+	return new (CLASSES[data.kind] ?? MoqError)(data);
+}
+
+/** Whatever a call to the worker rejected with, as one of our classes. */
+export function errorFromUnknown(thrown: unknown): MoqError {
+	if (thrown instanceof MoqError) return thrown;
+	if (isErrorData(thrown)) return errorFrom(thrown);
+	const message = thrown instanceof Error ? thrown.message : String(thrown);
+	return new MoqError({ kind: "internal", message });
+}
+
+function isErrorData(value: unknown): value is ErrorData {
+	if (typeof value !== "object" || value === null || value instanceof Error) return false;
+	const { kind, message } = value as Partial<ErrorData>;
+	return typeof kind === "string" && typeof message === "string";
+}
+
+/** A caller's mistake; `message` names the argument. */
+export function usage(message: string): UsageError {
+	return new UsageError({ kind: "usage", message });
+}

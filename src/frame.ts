@@ -1,0 +1,49 @@
+const decoder = new TextDecoder();
+
+/** One frame as it was received. The payload is looked at where it arrived: nothing is copied until asked for. */
+export class Frame {
+	/** In the track's timescale units; absent on untimed tracks. */
+	readonly timestamp?: number;
+	/** Position in its group, from 0. */
+	readonly index: number;
+	readonly #buffer: ArrayBuffer;
+	readonly #offset: number;
+	readonly #length: number;
+
+	/** A view of `length` bytes of `buffer`. */
+	constructor(buffer: ArrayBuffer, offset: number, length: number, index: number, timestamp?: number) {
+		this.#buffer = buffer;
+		this.#offset = offset;
+		this.#length = length;
+		this.index = index;
+		if (timestamp !== undefined) this.timestamp = timestamp;
+	}
+
+	/** Payload bytes. */
+	get size(): number {
+		return this.#length;
+	}
+
+	/** The payload as a view. Its buffer is shared with other frames: keep a copy ({@link Frame.bytes}), not the view. */
+	get data(): Uint8Array<ArrayBuffer> {
+		return new Uint8Array(this.#buffer, this.#offset, this.#length);
+	}
+
+	/** A copy of the payload with a buffer of its own, for keeping or transferring. */
+	bytes(): Uint8Array<ArrayBuffer> {
+		return this.data.slice();
+	}
+
+	/** The payload as UTF-8 text. */
+	text(): string {
+		return decoder.decode(this.data);
+	}
+
+	/**
+	 * The payload as JSON.
+	 * @throws SyntaxError when it is not.
+	 */
+	json<T = unknown>(): T {
+		return JSON.parse(this.text()) as T;
+	}
+}

@@ -1,0 +1,54 @@
+/**
+ * Media over QUIC from a web page: connect, find broadcasts, read and write tracks. The protocol runs in a worker.
+ *
+ * Start with {@link connect}. Calls that wait return a {@link Pending}; everything that goes wrong is a
+ * {@link MoqError}; every handle has `close()`. Importing does nothing, in browsers and elsewhere.
+ */
+
+export type { ErrorKind, ErrorScope } from "../worker/protocol/error.ts";
+export type {
+	AnnounceEvent,
+	SubscriptionData as Subscription,
+	TrackInfoData as TrackInfo,
+	Version,
+} from "../worker/protocol/model.ts";
+export { Announcement, AnnounceStream } from "./announced.ts";
+export { BroadcastConsumer } from "./broadcast-consumer.ts";
+export { BroadcastProducer } from "./broadcast-producer.ts";
+export { type ConnectOptions, connect } from "./connect.ts";
+export {
+	type CloseInfo,
+	Connection,
+	type ConnectionEventMap,
+	type ConnectionState,
+	type ConnectionStats,
+} from "./connection.ts";
+export {
+	CancelledError,
+	ClosedError,
+	DroppedError,
+	MoqError,
+	NotFoundError,
+	ProtocolError,
+	TimeoutError,
+	TransportError,
+	UnauthorizedError,
+	UsageError,
+	VersionError,
+	VersionMismatchError,
+	WorkerCrashedError,
+	WorkerError,
+	WorkerLoadError,
+} from "./error.ts";
+export { Frame } from "./frame.ts";
+export { GroupConsumer } from "./group-consumer.ts";
+export { GroupProducer } from "./group-producer.ts";
+export type { WorkerSource } from "./link/spawn.ts";
+export type { WasmSource } from "./link/wasm.ts";
+export { Origin, Publication } from "./origin.ts";
+export type { FrameData, WriteOptions } from "./payload.ts";
+export { Pending, type PendingStart, type PendingStatus, type WaitOptions } from "./pending.ts";
+export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./runtime.ts";
+export { type FetchOptions, PendingSubscription, TrackConsumer } from "./track-consumer.ts";
+export { type FrameInit, TrackProducer } from "./track-producer.ts";
+export { TrackSubscriber } from "./track-subscriber.ts";

@@ -1,0 +1,171 @@
+import { type ControlClient, controlClient } from "../../worker/protocol/comlink.ts";
+import type { ControlApi, Id } from "../../worker/protocol/control.ts";
+import { CLOSE_DEADLINE_MS, MAX_PENDING_CALLS } from "../../worker/protocol/limits.ts";
+import { errorFromUnknown, MoqError, WorkerCrashedError } from "../error.ts";
+import { Heartbeat } from "./heartbeat.ts";
+
+/** Names of the calls that take one args object. */
+type Call = {
+	[Name in keyof ControlApi]: Parameters<ControlApi[Name]> extends [object] ? Name : never;
+}[keyof ControlApi];
+/** What a call is given. */
+export type CallArgs<Name extends Call> = Parameters<ControlApi[Name]>[0];
+/** What a call answers. */
+export type CallResult<Name extends keyof ControlApi> = Awaited<ReturnType<ControlApi[Name]>>;
+
+/** Where the outcome of a call goes; exactly one of the two is called, once. */
+export interface Outcome<T> {
+	resolve(value: T): void;
+	reject(error: MoqError): void;
+}
+
+/** Someone who has to be told when the worker is gone. */
+export interface Mourner {
+	fail(error: MoqError): void;
+}
+
+/**
+ * The page's end of one worker: control calls, the table of what waits for an answer, and the news of its death.
+ *
+ * Nothing in a browser rejects by itself when a worker dies, so everything that could wait registers here, and
+ * {@link Link.die} ends it all with one error.
+ */
+export class Link {
+	readonly #port: MessagePort;
+	readonly #client: ControlClient;
+	readonly #terminate: () => void;
+	readonly #pending = new Set<Outcome<never>>();
+	readonly #mourners = new Set<Mourner>();
+	readonly #heartbeat: Heartbeat;
+	#nextId = 1;
+	#dead: MoqError | undefined;
+
+	/** `control` is served by the worker's host; `terminate` ends the worker for good. */
+	constructor(control: MessagePort, terminate: () => void) {
+		this.#port = control;
+		this.#client = controlClient(control);
+		this.#terminate = terminate;
+		control.addEventListener("messageerror", () =>
+			this.die(
+				new WorkerCrashedError({ kind: "worker-crashed", message: "an answer of the worker could not be read" }),
+			),
+		);
+		this.#heartbeat = new Heartbeat({
+			ping: () => this.#client.ping(),
+			isNeeded: () => this.#pending.size > 0 || this.#mourners.size > 0,
+			dead: (error) => this.die(error),
+		});
+	}
+
+	/** Why nothing works any more, once it does not. */
+	get dead(): MoqError | undefined {
+		return this.#dead;
+	}
+
+	/** An id for the worker's table; never given out twice. */
+	mint(): Id {
+		return this.#nextId++;
+	}
+
+	/** Make a call. With a dead worker or too many calls under way, `reject` runs before this returns. */
+	call<Name extends Call>(name: Name, args: CallArgs<Name>, outcome: Outcome<CallResult<Name>>): void {
+		const method = this.#client[name] as unknown as (args: CallArgs<Name>) => Promise<CallResult<Name>>;
+		this.#track(() => method(args), outcome);
+	}
+
+	/** {@link Link.call} as a promise, for whoever handles the rejection. */
+	ask<Name extends Call>(name: Name, args: CallArgs<Name>): Promise<CallResult<Name>> {
+		return new Promise((resolve, reject) => this.call(name, args, { resolve, reject }));
+	}
+
+	/** Live objects of the worker. */
+	stats(outcome: Outcome<CallResult<"stats">>): void {
+		this.#track(() => this.#client.stats(), outcome);
+	}
+
+	/** A call whose answer interests nobody: letting go. */
+	tell(name: "cancel" | "free", id: Id): void {
+		if (this.#dead) return;
+		// A refusal means that the worker let go first, which is what was wanted.
+		this.#client[name]({ id }).catch(() => undefined);
+	}
+
+	/** Tell `mourner` when the worker dies: at once if it has. */
+	join(mourner: Mourner): void {
+		if (this.#dead) {
+			mourner.fail(this.#dead);
+			return;
+		}
+		this.#mourners.add(mourner);
+		this.#heartbeat.wake();
+	}
+
+	/** The opposite of {@link Link.join}. */
+	leave(mourner: Mourner): void {
+		this.#mourners.delete(mourner);
+	}
+
+	/** Something came from the worker, so it lives. */
+	heard(): void {
+		this.#heartbeat.heard();
+	}
+
+	/** End everything that waits with `error`, and the worker itself. The first call wins. */
+	die(error: MoqError): void {
+		if (!this.#bury(error)) return;
+		this.#port.close();
+		this.#terminate();
+	}
+
+	/** Like {@link Link.die}, but the worker gets a moment to tell its peers. Resolves when it is gone. */
+	async close(error: MoqError): Promise<void> {
+		const farewell = this.#dead ? undefined : this.#client.shutdown();
+		if (!this.#bury(error)) return;
+		let timer: ReturnType<typeof setTimeout> | undefined;
+		const deadline = new Promise<void>((resolve) => {
+			timer = setTimeout(resolve, CLOSE_DEADLINE_MS);
+		});
+		// Whether the worker managed or not, the next step is the same.
+		await Promise.race([farewell?.catch(() => undefined), deadline]);
+		clearTimeout(timer);
+		this.#port.close();
+		this.#terminate();
+	}
+
+	#track<T>(start: () => Promise<T>, outcome: Outcome<T>): void {
+		if (this.#dead) {
+			outcome.reject(this.#dead);
+			return;
+		}
+		if (this.#pending.size >= MAX_PENDING_CALLS) {
+			const message = `${MAX_PENDING_CALLS} calls are waiting for this worker: await some of them first`;
+			outcome.reject(new MoqError({ kind: "too-many-pending", message }));
+			return;
+		}
+		const entry: Outcome<never> = outcome;
+		this.#pending.add(entry);
+		this.#heartbeat.wake();
+		start().then(
+			(value) => {
+				this.heard();
+				if (this.#pending.delete(entry)) outcome.resolve(value);
+			},
+			(error: unknown) => {
+				if (this.#pending.delete(entry)) outcome.reject(errorFromUnknown(error));
+			},
+		);
+	}
+
+	#bury(error: MoqError): boolean {
+		if (this.#dead) return false;
+		this.#dead = error;
+		this.#heartbeat.stop();
+		const outcomes = [...this.#pending];
+		const mourners = [...this.#mourners];
+		this.#pending.clear();
+		this.#mourners.clear();
+		for (const outcome of outcomes) outcome.reject(error);
+		for (const mourner of mourners) mourner.fail(error);
+		return true;
+	}
+}

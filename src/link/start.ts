@@ -1,0 +1,108 @@
+import type { BootMessage, InitMessage } from "../../worker/protocol/boot.ts";
+import { START_DEADLINE_MS } from "../../worker/protocol/limits.ts";
+import { BUILD_VERSION } from "../../worker/protocol/version.ts";
+import { errorFrom, type MoqError, VersionMismatchError, WorkerCrashedError, WorkerLoadError } from "../error.ts";
+import type { Spawned } from "./spawn.ts";
+
+/** The three reasons for which a worker that loads elsewhere does not load here; the browser does not say which. */
+const LOAD_CAUSES =
+	"the file is not there or is not JavaScript (a dev server that pre-bundles moves it), " +
+	"it is on another origin, or the content security policy forbids it";
+
+/**
+ * Bring a worker up: wait for `ready`, compare versions, send `init`, wait for `started`.
+ *
+ * Rejects with what went wrong, and has terminated the worker then. After it resolved, `crashed` is called once when the
+ * worker breaks.
+ */
+export function startWorker(
+	spawned: Spawned,
+	init: { message: InitMessage; transfer: Transferable[] },
+	signal: AbortSignal,
+	crashed: (error: MoqError) => void,
+): Promise<void> {
+	const { worker, origin } = spawned;
+	return new Promise((resolve, reject) => {
+		let phase: "loading" | "starting" | "running" | "over" = "loading";
+		const timer = setTimeout(() => {
+			const what = phase === "loading" ? "did not load" : "did not start";
+			const message = `the worker from ${origin} ${what} within ${START_DEADLINE_MS / 1000} s`;
+			fail(
+				new WorkerLoadError({ kind: "worker-load", message, cause: { kind: "timeout", message: "deadline passed" } }),
+			);
+		}, START_DEADLINE_MS);
+		const abort = () => fail(signal.reason);
+		const settled = () => {
+			clearTimeout(timer);
+			signal.removeEventListener("abort", abort);
+			spawned.started();
+		};
+		const fail = (error: unknown) => {
+			if (phase === "over" || phase === "running") return;
+			phase = "over";
+			settled();
+			worker.terminate();
+			reject(error);
+		};
+		const broke = (error: MoqError) => {
+			if (phase === "over") return;
+			phase = "over";
+			crashed(error);
+		};
+		signal.addEventListener("abort", abort, { once: true });
+
+		worker.onmessage = ({ data }: MessageEvent<BootMessage>) => {
+			switch (data.type) {
+				case "ready":
+					if (phase !== "loading") return;
+					if (data.version !== BUILD_VERSION) {
+						fail(mismatch(origin, data.version));
+						return;
+					}
+					phase = "starting";
+					worker.postMessage(init.message, init.transfer);
+					return;
+				case "started":
+					if (phase !== "starting") return;
+					phase = "running";
+					settled();
+					resolve();
+					return;
+				case "failed":
+					fail(errorFrom(data.error));
+					return;
+				case "fatal":
+					if (phase === "running") broke(errorFrom(data.error));
+					else fail(errorFrom(data.error));
+					return;
+				default:
+					data satisfies never;
+			}
+		};
+		worker.onerror = (event) => {
+			// An empty message is all there is when a script does not load.
+			const detail = event.message ? `: ${event.message}` : "";
+			if (phase === "loading") {
+				const message = `the worker could not be loaded from ${origin}${detail || `; usual causes: ${LOAD_CAUSES}`}`;
+				fail(new WorkerLoadError({ kind: "worker-load", message }));
+				return;
+			}
+			const error = new WorkerCrashedError({ kind: "worker-crashed", message: `the worker failed${detail}` });
+			if (phase === "running") broke(error);
+			else fail(error);
+		};
+		worker.onmessageerror = () => {
+			const error = new WorkerCrashedError({
+				kind: "worker-crashed",
+				message: "a message of the worker was unreadable",
+			});
+			if (phase === "running") broke(error);
+			else fail(error);
+		};
+	});
+}
+
+function mismatch(origin: string, version: string): VersionMismatchError {
+	const message = `the page has build ${BUILD_VERSION}, the worker from ${origin} is ${version}: deploy both files together`;
+	return new VersionMismatchError({ kind: "version-mismatch", message });
+}

@@ -1,0 +1,133 @@
+import { Anchor, anchorOf } from "./anchor.ts";
+import { type AnnounceStream, announceStream } from "./announced.ts";
+import * as argument from "./argument.ts";
+import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
+import { type BroadcastProducer, broadcastProducer } from "./broadcast-producer.ts";
+import { disposeByClose } from "./dispose.ts";
+import type { Link } from "./link/link.ts";
+import { Pending, type WaitOptions } from "./pending.ts";
+
+/** Makes the object users hold. */
+export let makeOrigin: (link: Link) => Origin;
+
+let publication: (anchor: Anchor, path: string) => Publication;
+
+/** A broadcast announced in one more place, until it is closed. */
+export class Publication {
+	readonly #anchor: Anchor;
+	/** Where it is announced. */
+	readonly path: string;
+
+	/** Made by {@link Origin.publish}. */
+	private constructor(anchor: Anchor, path: string) {
+		this.#anchor = anchor;
+		this.path = path;
+	}
+
+	static {
+		publication = (anchor, path) => new Publication(anchor, path);
+	}
+
+	/** Resolves when it was withdrawn; rejects when it was refused or the worker died. */
+	get closed(): Promise<void> {
+		return this.#anchor.closed;
+	}
+
+	/** Withdraw it. */
+	close(): void {
+		this.#anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+}
+
+disposeByClose(Publication);
+
+/**
+ * A table of broadcasts by path. A connection offers what one origin holds to its peer and fills another with what the
+ * peer announces; by default both are the same. Sharing an origin between connections joins them.
+ */
+export class Origin {
+	readonly #anchor: Anchor;
+	/** Held here so that a broadcast nobody refers to stays announced until it is closed. */
+	readonly #broadcasts = new Set<BroadcastProducer>();
+
+	private constructor(link: Link) {
+		const anchor = new Anchor(link, "origin");
+		this.#anchor = anchor;
+		anchor.make("createOrigin", { origin: anchor.id });
+		anchor.hold(this);
+	}
+
+	static {
+		makeOrigin = (link) => new Origin(link);
+	}
+
+	/** Resolves when it was closed; rejects when the worker died. */
+	get closed(): Promise<void> {
+		return this.#anchor.closed;
+	}
+
+	/** What is announced under `prefix`, now and later. */
+	announced(prefix = ""): AnnounceStream {
+		argument.text("prefix", prefix);
+		this.#anchor.check();
+		return announceStream(this.#anchor, prefix);
+	}
+
+	/** The broadcast at `path` if it is announced now; rejects with a NotFoundError at once when it is not. */
+	requestBroadcast(path: string, options?: WaitOptions): Pending<BroadcastConsumer> {
+		return this.#broadcast("requestBroadcast", path, options);
+	}
+
+	/** Waits until `path` is announced. */
+	waitForBroadcast(path: string, options?: WaitOptions): Pending<BroadcastConsumer> {
+		return this.#broadcast("waitForBroadcast", path, options);
+	}
+
+	/** A new broadcast, announced under `path`. A refusal rejects its `closed`. */
+	createBroadcast(path: string): BroadcastProducer {
+		argument.text("path", path);
+		this.#anchor.check();
+		const broadcast = broadcastProducer(this.#anchor, path, (ended) => this.#broadcasts.delete(ended));
+		this.#broadcasts.add(broadcast);
+		return broadcast;
+	}
+
+	/** Announce a broadcast that was found elsewhere under `path`, until the result is closed. */
+	publish(path: string, broadcast: BroadcastConsumer): Publication {
+		argument.text("path", path);
+		const from = anchorOf(broadcast, "broadcast");
+		this.#anchor.check();
+		const anchor = new Anchor(this.#anchor.link, "publication");
+		anchor.make("publish", { publication: anchor.id, origin: this.#anchor.id, path, broadcast: from.id });
+		return publication(anchor, path);
+	}
+
+	/** Withdraw everything that was announced here. */
+	close(): void {
+		for (const broadcast of [...this.#broadcasts]) broadcast.close();
+		this.#anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+
+	#broadcast(
+		call: "requestBroadcast" | "waitForBroadcast",
+		path: string,
+		options: WaitOptions | undefined,
+	): Pending<BroadcastConsumer> {
+		return Pending.from(() => {
+			argument.text("path", path);
+			const { link, id: origin } = this.#anchor;
+			const id = link.mint();
+			const args = () => ({ broadcast: id, origin, path });
+			const map = () => broadcastConsumer(new Anchor(link, "broadcast", id), path);
+			return this.#anchor.wait(call, { id, args, map }, options);
+		});
+	}
+}
+
+disposeByClose(Origin);

@@ -1,0 +1,155 @@
+import { CancelledError, errorFromUnknown } from "./error.ts";
+
+/** How far a {@link Pending} is. */
+export type PendingStatus = "pending" | "resolved" | "rejected" | "cancelled";
+
+/** Options of every call that waits. */
+export interface WaitOptions {
+	/** Aborting is the same as `cancel()` with the signal's reason. */
+	signal?: AbortSignal | undefined;
+}
+
+/**
+ * Starts the work and says how to withdraw it. Throwing rejects at once. Withdrawing takes effect before it returns and
+ * makes later settling harmless: what arrives late is released by whoever started it.
+ */
+export type PendingStart<T> = (
+	resolve: (value: T) => void,
+	reject: (error: unknown) => void,
+) => (() => void) | undefined;
+
+interface Settle<T> {
+	resolve: (value: T) => void;
+	reject: (error: unknown) => void;
+}
+
+/**
+ * Something that waits, and can be withdrawn. Await it like a promise; every `then` gets the same object.
+ *
+ * A pending that is rejected or cancelled and never awaited raises no unhandled rejection.
+ */
+export class Pending<T> implements PromiseLike<T> {
+	readonly #promise: Promise<T>;
+	#status: PendingStatus = "pending";
+	#withdraw: (() => void) | undefined;
+	#settle: Settle<T> | undefined;
+	#unlisten: (() => void) | undefined;
+
+	/** Wrap work of your own; the calls of this library make their own. */
+	constructor(start: PendingStart<T>, options: WaitOptions = {}) {
+		this.#promise = new Promise((resolve, reject) => {
+			this.#settle = { resolve, reject };
+		});
+		this.#promise.catch(() => undefined);
+		const { signal } = options;
+		if (signal?.aborted) {
+			this.#finish("cancelled")?.reject(signal.reason);
+			return;
+		}
+		try {
+			const withdraw = start(
+				(value) => this.#finish("resolved")?.resolve(value),
+				(error) => this.#finish("rejected")?.reject(error),
+			);
+			if (this.#status !== "pending") return;
+			this.#withdraw = withdraw;
+		} catch (error) {
+			this.#finish("rejected")?.reject(errorFromUnknown(error));
+			return;
+		}
+		if (signal) {
+			const abort = () => this.#abandon(signal.reason);
+			signal.addEventListener("abort", abort, { once: true });
+			this.#unlisten = () => signal.removeEventListener("abort", abort);
+		}
+	}
+
+	/** What `make` returns; a pending that is rejected already when it throws. */
+	static from<T>(make: () => Pending<T>): Pending<T> {
+		try {
+			return make();
+		} catch (error) {
+			return new Pending(() => {
+				throw error;
+			});
+		}
+	}
+
+	/** Without awaiting; up to date before any `then` callback runs. */
+	get status(): PendingStatus {
+		return this.#status;
+	}
+
+	/**
+	 * Stop waiting and release what was asked for, in this turn. Whoever awaits gets a {@link CancelledError} with
+	 * `reason` as its cause. No effect once settled.
+	 */
+	cancel(reason?: unknown): void {
+		if (this.#status !== "pending") return;
+		const error = new CancelledError({
+			kind: "cancelled",
+			message: typeof reason === "string" ? reason : "cancelled by the caller",
+		});
+		if (reason !== undefined) error.cause = reason;
+		this.#abandon(error);
+	}
+
+	// biome-ignore lint/suspicious/noThenProperty: a Pending is awaited, that is its purpose.
+	then<A = T, B = never>(
+		onfulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+		onrejected?: ((error: unknown) => B | PromiseLike<B>) | null,
+	): Promise<A | B> {
+		return this.#promise.then(onfulfilled, onrejected);
+	}
+
+	/** As of a promise. */
+	catch<B = never>(onrejected?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+		return this.#promise.catch(onrejected);
+	}
+
+	/** As of a promise. */
+	finally(onfinally?: (() => void) | null): Promise<T> {
+		return this.#promise.finally(onfinally);
+	}
+
+	/** `cancel()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+	/** `cancel()`, for `await using`; present where the engine has the symbol. */
+	declare [Symbol.asyncDispose]: () => Promise<void>;
+
+	#abandon(reason: unknown): void {
+		const withdraw = this.#withdraw;
+		const settle = this.#finish("cancelled");
+		if (!settle) return;
+		withdraw?.();
+		settle.reject(reason);
+	}
+
+	/** The one transition. Returns the resolvers to the first caller only. */
+	#finish(status: PendingStatus): Settle<T> | undefined {
+		const settle = this.#settle;
+		if (!settle) return undefined;
+		this.#status = status;
+		this.#settle = undefined;
+		this.#withdraw = undefined;
+		this.#unlisten?.();
+		this.#unlisten = undefined;
+		return settle;
+	}
+}
+
+if (Symbol.dispose !== undefined) {
+	Object.defineProperty(Pending.prototype, Symbol.dispose, {
+		value(this: Pending<unknown>) {
+			this.cancel();
+		},
+	});
+}
+if (Symbol.asyncDispose !== undefined) {
+	Object.defineProperty(Pending.prototype, Symbol.asyncDispose, {
+		value(this: Pending<unknown>) {
+			this.cancel();
+			return Promise.resolve();
+		},
+	});
+}

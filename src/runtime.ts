@@ -1,0 +1,172 @@
+import type { DialData, WorkerStats } from "../worker/protocol/control.ts";
+import { BUILD_VERSION } from "../worker/protocol/version.ts";
+import { type ConnectOptions, dialData, withToken } from "./connect-options.ts";
+import { type Connection, openConnection } from "./connection.ts";
+import { disposeByCloseLater } from "./dispose.ts";
+import { ClosedError, MoqError, usage } from "./error.ts";
+import { Link } from "./link/link.ts";
+import { type Spawned, spawn, type WorkerSource } from "./link/spawn.ts";
+import { startWorker } from "./link/start.ts";
+import { type WasmSource, wasmLocator } from "./link/wasm.ts";
+import { makeOrigin, type Origin } from "./origin.ts";
+import { Pending, type WaitOptions } from "./pending.ts";
+
+/** Options of {@link loadRuntime}. */
+export interface RuntimeOptions extends WaitOptions {
+	/**
+	 * The worker script, or a worker made from it. A function may be called again, for a worker that draws; with a
+	 * ready-made Worker drawing stays in that one. Default: `worker.js` next to this file.
+	 */
+	worker?: WorkerSource;
+	/** The core. Default: `core_bg.wasm` next to the worker, or next to this file. */
+	wasm?: WasmSource;
+	/** Shown by developer tools. Default "moq-worker". */
+	name?: string;
+}
+
+/** Live objects of a worker; every count returns to its start when everything was closed. */
+export type RuntimeStats = WorkerStats;
+
+/** Makes the object users hold, around a worker that is up. */
+export let makeRuntime: (link: Link, source?: WorkerSource) => Runtime;
+
+/** What is behind a {@link Runtime}. */
+export interface RuntimeLink {
+	readonly link: Link;
+	/** As given to {@link loadRuntime}; a further worker of the same build is started the same way. */
+	readonly source: WorkerSource | undefined;
+}
+
+const links = new WeakMap<object, RuntimeLink>();
+
+/** For other entry points of this package: the worker behind a runtime, by its object or by its link. */
+export function runtimeLink(runtime: Runtime | Link): RuntimeLink {
+	const link = links.get(runtime);
+	if (!link) throw usage("runtime is not a Runtime of this library");
+	return link;
+}
+
+/** One worker with its core. It may carry many connections; origins can be shared between connections of one runtime. */
+export class Runtime {
+	readonly #link: Link;
+
+	private constructor(link: Link, source?: WorkerSource) {
+		this.#link = link;
+		links.set(this, { link, source });
+		links.set(link, { link, source });
+	}
+
+	static {
+		makeRuntime = (link, source) => new Runtime(link, source);
+	}
+
+	/** Build version of page and worker. */
+	get version(): string {
+		return BUILD_VERSION;
+	}
+
+	/** Why the worker is gone, once it is. */
+	get error(): MoqError | undefined {
+		return this.#link.dead;
+	}
+
+	/** A new, empty origin, to be shared by connections of this runtime. */
+	origin(): Origin {
+		return makeOrigin(this.#link);
+	}
+
+	/** Connect to a relay by way of this worker. */
+	connect(url: string | URL, options: ConnectOptions = {}): Pending<Connection> {
+		return new Pending((resolve, reject) => {
+			if (this.#link.dead) throw this.#link.dead;
+			const dial = dialData(url, options);
+			const controller = new AbortController();
+			this.#connect(dial, options, controller.signal).then(resolve, reject);
+			return () => controller.abort();
+		}, options);
+	}
+
+	/** Live objects of the worker, for tests and figures. */
+	stats(options?: WaitOptions): Pending<RuntimeStats> {
+		return new Pending((resolve, reject) => {
+			this.#link.stats({ resolve, reject });
+			return undefined;
+		}, options);
+	}
+
+	/** Close every connection and end the worker. Whatever waits rejects with a ClosedError now. */
+	close(): Promise<void> {
+		return this.#link.close(new ClosedError({ kind: "closed", message: "the runtime was closed" }));
+	}
+
+	/** `close()`, for `await using`; present where the engine has the symbol. */
+	declare [Symbol.asyncDispose]: () => Promise<void>;
+
+	async #connect(dial: DialData, options: ConnectOptions, signal: AbortSignal): Promise<Connection> {
+		const { token } = options;
+		const asked = typeof token === "function" ? await token() : token;
+		signal.throwIfAborted();
+		const shared = options.publish && options.consume ? undefined : makeOrigin(this.#link);
+		const publish = options.publish ?? shared;
+		const consume = options.consume ?? shared;
+		if (!publish || !consume) throw usage("publish and consume must be origins");
+		try {
+			const addressed = asked === undefined ? dial : withToken(dial, asked);
+			return await openConnection(this.#link, addressed, { publish, consume }, { signal });
+		} catch (error) {
+			shared?.close();
+			throw error;
+		}
+	}
+}
+
+/**
+ * Start a worker with its core. {@link connect} does this on its own; use it to say where the files are, or to have a
+ * worker of one's own.
+ */
+export function loadRuntime(options: RuntimeOptions = {}): Pending<Runtime> {
+	return new Pending((resolve, reject) => {
+		if (typeof Worker === "undefined" || typeof location === "undefined") {
+			throw usage(
+				"this needs a browser: call it on the client only (in a mount hook or an effect), not during rendering on a server",
+			);
+		}
+		const controller = new AbortController();
+		load(options, controller.signal).then(resolve, reject);
+		return () => controller.abort();
+	}, options);
+}
+
+async function load(options: RuntimeOptions, signal: AbortSignal): Promise<Runtime> {
+	const wasm = await wasmLocator(options.wasm);
+	signal.throwIfAborted();
+	const spawned = await spawnOrExplain(options);
+	const control = new MessageChannel();
+	const { worker } = spawned;
+	let link: Link | undefined;
+	const init = {
+		message: { type: "init", role: "core", version: BUILD_VERSION, wasm, control: control.port2 } as const,
+		transfer: [control.port2],
+	};
+	try {
+		await startWorker(spawned, init, signal, (error) => link?.die(error));
+	} catch (error) {
+		control.port1.close();
+		throw error;
+	}
+	link = new Link(control.port1, () => worker.terminate());
+	return makeRuntime(link, options.worker);
+}
+
+async function spawnOrExplain(options: RuntimeOptions): Promise<Spawned> {
+	try {
+		return await spawn(options.worker, options.name ?? "moq-worker");
+	} catch (error) {
+		if (error instanceof MoqError) throw error;
+		// SecurityError: cross-origin, or forbidden by policy; thrown at once, unlike a script that does not load.
+		const why = error instanceof Error ? error.message : String(error);
+		throw new MoqError({ kind: "worker-load", message: `the worker could not be created: ${why}` });
+	}
+}
+
+disposeByCloseLater(Runtime);

@@ -1,0 +1,178 @@
+import { READ_WINDOW } from "../worker/protocol/limits.ts";
+import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
+import { Anchor } from "./anchor.ts";
+import * as argument from "./argument.ts";
+import { disposeByClose } from "./dispose.ts";
+import { type GroupConsumer, groupConsumer } from "./group-consumer.ts";
+import { Pending, type PendingStart, type WaitOptions } from "./pending.ts";
+import { FetchedGroup } from "./reader/fetched-group.ts";
+import { Lanes } from "./reader/lanes.ts";
+import { TrackReader } from "./reader/track-reader.ts";
+import { type SubscriptionState, type TrackSubscriber, trackSubscriber, update } from "./track-subscriber.ts";
+
+/** Options of {@link TrackConsumer.fetchGroup}. */
+export interface FetchOptions extends WaitOptions {
+	/** Higher preempts lower, 0…255. Default 0. */
+	priority?: number;
+	/** Index of the first frame wanted. Default 0. */
+	frameStart?: number;
+}
+
+/** Makes the object users hold. */
+export let trackConsumer: (anchor: Anchor, name: string) => TrackConsumer;
+
+/** A subscription that waits for its confirmation; its preferences can be changed meanwhile. */
+export class PendingSubscription extends Pending<TrackSubscriber> {
+	readonly #state: () => SubscriptionState | undefined;
+
+	/** Made by {@link TrackConsumer.subscribe}. */
+	constructor(
+		start: PendingStart<TrackSubscriber>,
+		state: () => SubscriptionState | undefined,
+		options: WaitOptions | undefined,
+	) {
+		super(start, options);
+		this.#state = state;
+	}
+
+	/**
+	 * Replace the preferences. Once rejected or cancelled there is nothing to change and the call does nothing.
+	 * @throws UsageError naming the member that is wrong.
+	 */
+	update(prefs: SubscriptionData): void {
+		const state = this.#state();
+		if (state) update(state, prefs);
+		else argument.subscription(prefs);
+	}
+}
+
+/** A track to read from. Looking it up sends nothing; subscribing and fetching do. */
+export class TrackConsumer {
+	readonly #anchor: Anchor;
+	/** The name it was looked up by. */
+	readonly name: string;
+
+	private constructor(anchor: Anchor, name: string) {
+		this.#anchor = anchor;
+		this.name = name;
+		anchor.hold(this);
+	}
+
+	static {
+		trackConsumer = (anchor, name) => new TrackConsumer(anchor, name);
+	}
+
+	/** Resolves when it was closed; rejects with a NotFoundError or DroppedError when the broadcast cannot serve it. */
+	get closed(): Promise<void> {
+		return this.#anchor.closed;
+	}
+
+	/** The track's properties, once its publisher has accepted it. */
+	info(options?: WaitOptions): Pending<TrackInfoData> {
+		const anchor = this.#anchor;
+		const operation = anchor.link.mint();
+		const args = () => ({ operation, track: anchor.id });
+		return anchor.wait("trackInfo", { id: operation, args, map: (info) => info }, options);
+	}
+
+	/** Receive the track's groups as they are published. Resolves when the publisher confirmed. */
+	subscribe(prefs: SubscriptionData & WaitOptions = {}): PendingSubscription {
+		let state: SubscriptionState | undefined;
+		const start: PendingStart<TrackSubscriber> = (resolve, reject) => {
+			const checked = argument.subscription(prefs);
+			this.#anchor.check();
+			const opened = this.#open(checked);
+			state = opened.state;
+			const { anchor } = opened.state;
+			const args = {
+				subscription: anchor.id,
+				track: this.#anchor.id,
+				prefs: checked,
+				credit: READ_WINDOW,
+				port: opened.port,
+			};
+			anchor.link.call("subscribe", args, {
+				resolve: (info) => resolve(trackSubscriber(opened.state, info)),
+				reject: (error) => {
+					anchor.fail(error);
+					reject(error);
+				},
+			});
+			return () => {
+				state = undefined;
+				anchor.close();
+				opened.state.reader.close();
+			};
+		};
+		return new PendingSubscription(start, () => state, { signal: prefs.signal });
+	}
+
+	/** One group from the cache of the worker: nobody is asked for it. Undefined: it is not there. */
+	getGroup(sequence: number, options?: WaitOptions): Pending<GroupConsumer | undefined> {
+		return new Pending((resolve, reject) => {
+			const checked = argument.whole("sequence", sequence);
+			this.#anchor.check();
+			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group)), reject });
+			const args = { ...fetched.args(), track: this.#anchor.id, sequence: checked };
+			this.#anchor.link.call("getGroup", args, {
+				resolve: (isThere) => {
+					if (isThere) return;
+					fetched.cancel();
+					resolve(undefined);
+				},
+				reject: (error) => fetched.fail(error),
+			});
+			return () => fetched.cancel();
+		}, options);
+	}
+
+	/**
+	 * One group, whether it is cached or has to be asked from the publisher; no subscription is needed. Resolves when
+	 * the group begins to arrive. Rejects with a NotFoundError, at once where nobody can serve it.
+	 */
+	fetchGroup(sequence: number, options: FetchOptions = {}): Pending<GroupConsumer> {
+		return new Pending((resolve, reject) => {
+			const checked = argument.whole("sequence", sequence);
+			const priority = argument.optionalWhole("priority", options.priority, 255);
+			const frameStart = argument.optionalWhole("frameStart", options.frameStart);
+			this.#anchor.check();
+			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group)), reject });
+			const args = {
+				...fetched.args(),
+				track: this.#anchor.id,
+				sequence: checked,
+				...(priority === undefined ? {} : { priority }),
+				...(frameStart === undefined ? {} : { frameStart }),
+			};
+			this.#anchor.link.call("fetchGroup", args, {
+				resolve: () => undefined,
+				reject: (error) => fetched.fail(error),
+			});
+			return () => fetched.cancel();
+		}, options);
+	}
+
+	/** Let go of it. What was subscribed or fetched through it goes on. */
+	close(): void {
+		this.#anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+
+	#open(prefs: SubscriptionData): { state: SubscriptionState; port: MessagePort } {
+		const anchor = new Anchor(this.#anchor.link, "subscription");
+		const { port1, port2 } = new MessageChannel();
+		const lanes = new Lanes((error) => (error ? anchor.fail(error) : anchor.close()));
+		const reader = new TrackReader(port1, READ_WINDOW, lanes);
+		lanes.reader = reader;
+		anchor.onEnd((error) => error && reader.fail(error));
+		return { state: { anchor, reader, lanes, name: this.name, prefs }, port: port2 };
+	}
+}
+
+disposeByClose(TrackConsumer);
+
+function give(group: FetchedGroup): GroupConsumer {
+	return groupConsumer(group.buffer, group.anchor);
+}

@@ -1,0 +1,165 @@
+import { WRITE_WINDOW } from "../worker/protocol/limits.ts";
+import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
+import { Anchor } from "./anchor.ts";
+import { disposeByClose } from "./dispose.ts";
+import { type GroupProducer, groupProducer } from "./group-producer.ts";
+import type { FrameData, WriteOptions } from "./payload.ts";
+import type { Pending, WaitOptions } from "./pending.ts";
+import { type TrackConsumer, trackConsumer } from "./track-consumer.ts";
+import { TrackWriter } from "./writer/track-writer.ts";
+
+/** One frame for {@link TrackProducer.writable}. */
+export interface FrameInit extends WriteOptions {
+	/** The payload. */
+	data: FrameData;
+	/** In the track's timescale units; given exactly when the track is timed. */
+	timestamp?: number;
+	/** False: append to the group of the frame before. Default true: a new group begins with this frame. */
+	newGroup?: boolean;
+}
+
+/** Makes the object users hold; the port belongs to the worker. */
+export let trackProducer: (
+	broadcast: Anchor,
+	name: string,
+	info: TrackInfoData,
+	ended: (track: TrackProducer) => void,
+) => TrackProducer;
+
+/** Writes one track of a broadcast. Writing returns at once; {@link TrackProducer.ready} tells when to go on. */
+export class TrackProducer {
+	readonly #anchor: Anchor;
+	readonly #writer: TrackWriter;
+	/** Its name in the broadcast. */
+	readonly name: string;
+	/** Its properties. */
+	readonly info: Readonly<TrackInfoData>;
+
+	private constructor(broadcast: Anchor, name: string, info: TrackInfoData, ended: (track: TrackProducer) => void) {
+		this.name = name;
+		this.info = info;
+		const anchor = new Anchor(broadcast.link, "track");
+		const { port1, port2 } = new MessageChannel();
+		this.#anchor = anchor;
+		this.#writer = new TrackWriter(port1, WRITE_WINDOW, anchor, info.timescale !== undefined);
+		anchor.make("createTrack", { producer: anchor.id, broadcast: broadcast.id, name, info, port: port2 });
+		anchor.onEnd((error) => {
+			this.#writer.end(error);
+			ended(this);
+		});
+		anchor.hold(this);
+	}
+
+	static {
+		trackProducer = (broadcast, name, info, ended) => new TrackProducer(broadcast, name, info, ended);
+	}
+
+	/** Highest sequence written so far. */
+	get latest(): number | undefined {
+		return this.#writer.latest;
+	}
+
+	/** Resolves when it was finished and all was handed over, or closed; rejects when it was refused or failed. */
+	get closed(): Promise<void> {
+		return this.#anchor.closed;
+	}
+
+	/** Resolves when the next frame can leave at once. Await it between writes to keep the page's memory flat. */
+	get ready(): Promise<void> {
+		return this.#writer.ready;
+	}
+
+	/** What all subscribers together ask for, as last heard; undefined: there is none. */
+	get subscription(): Readonly<SubscriptionData> | undefined {
+		return this.#writer.subscription;
+	}
+
+	/** Waits until that differs from what this method last gave; null when the last subscriber left. */
+	subscriptionChanged(options?: WaitOptions): Pending<SubscriptionData | null> {
+		return this.#writer.subscriptionChanged(options);
+	}
+
+	/** Waits until somebody holds the track. */
+	used(options?: WaitOptions): Pending<void> {
+		return this.#writer.waitUsed(true, options);
+	}
+
+	/** Waits until nobody holds the track. */
+	unused(options?: WaitOptions): Pending<void> {
+		return this.#writer.waitUsed(false, options);
+	}
+
+	/** A new group after the newest one. */
+	appendGroup(): GroupProducer {
+		return groupProducer(this.#writer.group());
+	}
+
+	/** A group with this sequence, in any order; the group is refused when it is taken. */
+	createGroup(sequence: number): GroupProducer {
+		return groupProducer(this.#writer.group(sequence));
+	}
+
+	/**
+	 * A new group of one frame; returns its sequence. `timestamp` is given exactly when the track is timed.
+	 * @throws ClosedError after the end, UsageError for a wrong argument, kind `too-many-pending` when `ready` was ignored.
+	 */
+	writeFrame(data: FrameData, timestamp?: number, options: WriteOptions = {}): number {
+		return this.#writer.single(data, timestamp, options);
+	}
+
+	/** No further group. Readers end cleanly once they have read what there is. */
+	finish(): void {
+		this.#writer.finish();
+	}
+
+	/** No further group; `sequence` is the last and newest one. */
+	finishAt(sequence: number): void {
+		this.#writer.finishAt(sequence);
+	}
+
+	/** Give the track up; readers get an error of kind `app` with this code, 0…65535. */
+	abort(code = 0): void {
+		this.#writer.abort(code);
+	}
+
+	/** A reader of this track inside the page. */
+	consume(): TrackConsumer {
+		this.#anchor.check();
+		const anchor = new Anchor(this.#anchor.link, "track");
+		anchor.make("consumeTrack", { track: anchor.id, producer: this.#anchor.id });
+		return trackConsumer(anchor, this.name);
+	}
+
+	/** The track as a sink. Closing the stream finishes the track, aborting it aborts the track. */
+	writable(): WritableStream<FrameInit> {
+		let group: GroupProducer | undefined;
+		return new WritableStream<FrameInit>(
+			{
+				write: async ({ data, timestamp, newGroup, ...options }) => {
+					if (newGroup !== false || !group) {
+						group?.finish();
+						group = this.appendGroup();
+					}
+					group.writeFrame(data, timestamp, options);
+					await this.ready;
+				},
+				close: () => {
+					group?.finish();
+					this.finish();
+				},
+				abort: () => this.abort(),
+			},
+			{ highWaterMark: 1 },
+		);
+	}
+
+	/** Let go of it. Unless it was finished, its readers see it fail. */
+	close(): void {
+		if (!this.#writer.isFinishing) this.#anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+}
+
+disposeByClose(TrackProducer);

@@ -1,0 +1,189 @@
+import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
+import type { Anchor } from "./anchor.ts";
+import * as argument from "./argument.ts";
+import { disposeByClose } from "./dispose.ts";
+import { ClosedError, MoqError } from "./error.ts";
+import type { Frame } from "./frame.ts";
+import { type GroupConsumer, groupConsumer } from "./group-consumer.ts";
+import { Pending, type WaitOptions } from "./pending.ts";
+import type { GroupBuffer } from "./reader/group-buffer.ts";
+import type { Lanes } from "./reader/lanes.ts";
+import type { TrackReader } from "./reader/track-reader.ts";
+
+/** What is behind a {@link TrackSubscriber} and exists from the moment of the call, before any confirmation. */
+export interface SubscriptionState {
+	readonly anchor: Anchor;
+	readonly reader: TrackReader;
+	readonly lanes: Lanes;
+	readonly name: string;
+	prefs: SubscriptionData;
+}
+
+/** Makes the object users hold. */
+export let trackSubscriber: (state: SubscriptionState, info: TrackInfoData) => TrackSubscriber;
+
+/** Kinds of a group's end that a flat stream of fresh frames passes over. */
+const SKIPPED: ReadonlySet<string> = new Set(["old", "lagged", "evicted", "dropped", "cancelled"]);
+
+/**
+ * A live subscription. Groups come out in the order of their sequence ({@link TrackSubscriber.nextGroup}, iteration) or
+ * of their arrival ({@link TrackSubscriber.recvGroup}); each is given out once, to whoever asks first.
+ *
+ * Frames that are not read stay in the worker beyond a window of 64 frames or 4 MiB, and age there by the track's
+ * rules. A group that was taken and not looked at gives way when later groups are waited for and the window is full.
+ */
+export class TrackSubscriber {
+	readonly #state: SubscriptionState;
+	/** The properties the publisher gave the track. */
+	readonly info: Readonly<TrackInfoData>;
+
+	private constructor(state: SubscriptionState, info: TrackInfoData) {
+		this.#state = state;
+		this.info = info;
+		state.anchor.hold(this, "a TrackSubscriber was collected without close(): it kept receiving until then");
+	}
+
+	static {
+		trackSubscriber = (state, info) => new TrackSubscriber(state, info);
+	}
+
+	/** The track's name. */
+	get name(): string {
+		return this.#state.name;
+	}
+
+	/** The preferences as last set here. */
+	get subscription(): Readonly<SubscriptionData> {
+		return this.#state.prefs;
+	}
+
+	/** Highest sequence that has arrived so far. */
+	get latest(): number | undefined {
+		return this.#state.lanes.latest;
+	}
+
+	/** Resolves when it was closed, or no further group will begin; rejects with what else ended it. */
+	get closed(): Promise<void> {
+		const ended = this.#state.lanes.finished().then(() => undefined);
+		const closed = Promise.race([this.#state.anchor.closed, ended]);
+		closed.catch(() => undefined);
+		return closed;
+	}
+
+	/** The sequence after the last group, once the publisher finished the track. */
+	get finished(): Promise<number> {
+		const finished = this.#state.lanes.finished();
+		finished.catch(() => undefined);
+		return finished;
+	}
+
+	/**
+	 * Replace the preferences; absent members take their defaults.
+	 * @throws UsageError naming the member that is wrong.
+	 */
+	update(prefs: SubscriptionData): void {
+		update(this.#state, prefs);
+	}
+
+	/** Local floor: groups before `sequence` are not given out. The publisher is not told. */
+	startAt(sequence: number): void {
+		this.#state.reader.post({ type: "startAt", sequence: argument.whole("sequence", sequence) });
+	}
+
+	/** Local cap, inclusive: later groups are held back until it is raised, or removed with undefined. */
+	endAt(sequence: number | undefined): void {
+		argument.optionalWhole("sequence", sequence);
+		this.#state.reader.post(sequence === undefined ? { type: "endAt" } : { type: "endAt", sequence });
+	}
+
+	/** The next group in the order of sequences; groups that come late are skipped. Undefined: the track is finished. */
+	nextGroup(options?: WaitOptions): Pending<GroupConsumer | undefined> {
+		return this.#state.lanes.readNext(consumer, options);
+	}
+
+	/** The next group in the order of arrival. Undefined: the track is finished. */
+	recvGroup(options?: WaitOptions): Pending<GroupConsumer | undefined> {
+		return this.#state.lanes.readAny(consumer, options);
+	}
+
+	/** Waits for one group. Undefined: the track ended without it. */
+	getGroup(sequence: number, options?: WaitOptions): Pending<GroupConsumer | undefined> {
+		return Pending.from(() => this.#state.lanes.readGroup(argument.whole("sequence", sequence), consumer, options));
+	}
+
+	/** The first frame of the next group that has one; the rest of that group is dropped. For one-frame groups. */
+	readFrame(options?: WaitOptions): Pending<Frame | undefined> {
+		return this.#state.lanes.readFrame(options);
+	}
+
+	/** Unsubscribe. Waiting reads reject with a ClosedError. */
+	close(): void {
+		const { anchor, reader, lanes } = this.#state;
+		if (!anchor.isLive) return;
+		anchor.close();
+		lanes.close(new ClosedError({ kind: "closed", message: `the subscription to ${this.name} was closed` }));
+		reader.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+
+	/** Group by group, as {@link TrackSubscriber.nextGroup}. Leaving the loop early unsubscribes. */
+	[Symbol.asyncIterator](): AsyncIterator<GroupConsumer, undefined> {
+		return {
+			next: async () => {
+				const group = await this.#state.lanes.next();
+				return group ? { value: groupConsumer(group), done: false } : { value: undefined, done: true };
+			},
+			return: () => {
+				this.close();
+				return Promise.resolve({ value: undefined, done: true });
+			},
+		};
+	}
+
+	/**
+	 * All frames in one stream, group after group; a group that was given up on is passed over. Nothing is read ahead.
+	 * Cancelling the stream unsubscribes.
+	 */
+	frames(): ReadableStream<Frame> {
+		let group: GroupBuffer | undefined;
+		const pull = async (controller: ReadableStreamDefaultController<Frame>) => {
+			for (;;) {
+				group ??= await this.#state.lanes.next();
+				if (!group) {
+					controller.close();
+					return;
+				}
+				const frame = await fresh(group);
+				if (frame) {
+					controller.enqueue(frame);
+					return;
+				}
+				group = undefined;
+			}
+		};
+		return new ReadableStream({ pull, cancel: () => this.close() }, { highWaterMark: 0 });
+	}
+}
+
+disposeByClose(TrackSubscriber);
+
+/** Set the preferences of a subscription that may still wait for its confirmation. */
+export function update(state: SubscriptionState, prefs: SubscriptionData): void {
+	state.prefs = argument.subscription(prefs);
+	state.reader.post({ type: "update", prefs: state.prefs });
+}
+
+async function fresh(group: GroupBuffer): Promise<Frame | undefined> {
+	try {
+		return await group.next();
+	} catch (error) {
+		if (error instanceof MoqError && SKIPPED.has(error.kind)) return undefined;
+		throw error;
+	}
+}
+
+function consumer(group: GroupBuffer | undefined): GroupConsumer | undefined {
+	return group && groupConsumer(group);
+}

@@ -1,0 +1,128 @@
+import { type Window, WRITE_BACKLOG } from "../../worker/protocol/limits.ts";
+import type { WriterEvent, WriterRequest, WriteStep } from "../../worker/protocol/port.ts";
+import { MoqError } from "../error.ts";
+import { Line } from "../line.ts";
+
+/** A step and the frame credit it takes: a frame costs itself and its bytes, everything else is free. */
+function cost(step: WriteStep): { frames: number; bytes: number } {
+	return step.type === "frame" ? { frames: 1, bytes: step.data.byteLength } : { frames: 0, bytes: 0 };
+}
+
+/**
+ * The page's end of a publication's port: collects the steps of one turn into one message and sends them as far as the
+ * worker's credit goes. What is left waits here, up to a bound.
+ */
+export class Outbox {
+	readonly #port: MessagePort;
+	readonly #ready = new Line<void>();
+	#queue: WriteStep[] = [];
+	#queuedFrames = 0;
+	#queuedBytes = 0;
+	#creditFrames: number;
+	#creditBytes: number;
+	#isFlushDue = false;
+	#isClosed = false;
+
+	/** The worker counts from the same `window`. `receive` gets everything but credit. */
+	constructor(port: MessagePort, window: Window, receive: (event: Exclude<WriterEvent, { type: "grant" }>) => void) {
+		this.#port = port;
+		this.#creditFrames = window.frames;
+		this.#creditBytes = window.bytes;
+		port.onmessage = ({ data }: MessageEvent<WriterEvent>) => {
+			if (data.type === "grant") this.#grant(data.frames, data.bytes);
+			else receive(data);
+		};
+	}
+
+	/** Resolves when the next frame can go to the worker at once. */
+	get ready(): Promise<void> {
+		if (this.#isReady) return Promise.resolve();
+		const ready = this.#ready.wait();
+		ready.catch(() => undefined);
+		return ready;
+	}
+
+	/**
+	 * Take a step. It leaves with all others of this turn.
+	 * @throws MoqError of kind `too-many-pending` when the caller ignored `ready` for too long.
+	 */
+	push(step: WriteStep): void {
+		if (this.#isClosed) return;
+		const { frames, bytes } = cost(step);
+		if (frames > 0) this.#checkBacklog(bytes);
+		this.#queue.push(step);
+		this.#queuedFrames += frames;
+		this.#queuedBytes += bytes;
+		if (this.#isFlushDue) return;
+		this.#isFlushDue = true;
+		queueMicrotask(() => this.flush());
+	}
+
+	/** A whole group of one frame: all of its steps are taken, or none. */
+	pushSingle(single: { group: number; sequence: number; data: Uint8Array; timestamp?: number }): void {
+		const { sequence, ...frame } = single;
+		this.#checkBacklog(frame.data.byteLength);
+		this.push({ type: "group", group: frame.group, sequence });
+		this.push({ type: "frame", ...frame });
+		this.push({ type: "groupEnd", group: frame.group });
+	}
+
+	/** Send now what the credit allows. */
+	flush(): void {
+		this.#isFlushDue = false;
+		if (this.#isClosed) return;
+		const steps: WriteStep[] = [];
+		// The buffers are ours: copied from the caller, or handed over by it.
+		const transfer: ArrayBufferLike[] = [];
+		for (const step of this.#queue) {
+			const { frames, bytes } = cost(step);
+			if (frames > 0 && (this.#creditFrames <= 0 || this.#creditBytes <= 0)) break;
+			this.#creditFrames -= frames;
+			this.#creditBytes -= bytes;
+			this.#queuedFrames -= frames;
+			this.#queuedBytes -= bytes;
+			if (step.type === "frame") transfer.push(step.data.buffer);
+			steps.push(step);
+		}
+		if (steps.length === 0) return;
+		this.#queue = this.#queue.slice(steps.length);
+		this.#port.postMessage({ type: "write", steps } satisfies WriterRequest, [...new Set(transfer)] as Transferable[]);
+	}
+
+	/** Forget what has not left yet. */
+	discard(): void {
+		this.#queue = [];
+		this.#queuedFrames = 0;
+		this.#queuedBytes = 0;
+	}
+
+	/** No more traffic; whoever waits for `ready` gets `error`, or is let go. */
+	close(error?: MoqError): void {
+		if (this.#isClosed) return;
+		this.#isClosed = true;
+		this.discard();
+		this.#port.onmessage = null;
+		this.#port.close();
+		if (error) this.#ready.fail(error);
+		else this.#ready.drain();
+	}
+
+	get #isReady(): boolean {
+		return this.#isClosed || (this.#queuedFrames < this.#creditFrames && this.#queuedBytes < this.#creditBytes);
+	}
+
+	#checkBacklog(bytes: number): void {
+		const isFull = this.#queuedFrames + 1 > WRITE_BACKLOG.frames;
+		const isLarge = this.#queuedFrames > 0 && this.#queuedBytes + bytes > WRITE_BACKLOG.bytes;
+		if (!isFull && !isLarge) return;
+		const message = `${this.#queuedFrames} frames (${this.#queuedBytes} bytes) wait to be written: await ready first`;
+		throw new MoqError({ kind: "too-many-pending", message });
+	}
+
+	#grant(frames: number, bytes: number): void {
+		this.#creditFrames += frames;
+		this.#creditBytes += bytes;
+		this.flush();
+		if (this.#isReady) this.#ready.drain();
+	}
+}

@@ -1,0 +1,158 @@
+import type { Window } from "../../worker/protocol/limits.ts";
+import type { SubscriptionData } from "../../worker/protocol/model.ts";
+import type { WriterEvent } from "../../worker/protocol/port.ts";
+import type { Anchor } from "../anchor.ts";
+import * as argument from "../argument.ts";
+import { ClosedError, errorFrom, type MoqError } from "../error.ts";
+import { Line } from "../line.ts";
+import { type FrameData, payload, type WriteOptions } from "../payload.ts";
+import type { Pending, WaitOptions } from "../pending.ts";
+import { checkTimestamp, GroupWriter, MAX_APP_CODE } from "./group-writer.ts";
+import { Outbox } from "./outbox.ts";
+
+/** The page's state of one track that is being written. Sequences are made up here: nobody else writes to the track. */
+export class TrackWriter {
+	/** Highest sequence written so far. */
+	latest: number | undefined;
+	/** The aggregate of all subscriptions as last heard. */
+	subscription: SubscriptionData | undefined;
+	/** The end was announced by the page; the worker will confirm. */
+	isFinishing = false;
+	readonly #outbox: Outbox;
+	readonly #anchor: Anchor;
+	readonly #isTimed: boolean;
+	readonly #groups = new Map<number, GroupWriter>();
+	readonly #changes = new Line<SubscriptionData | null>();
+	readonly #usedLine = new Line<void>();
+	readonly #unusedLine = new Line<void>();
+	#nextGroup = 1;
+	/** What `subscriptionChanged` has not given out yet. */
+	#change: { subscription: SubscriptionData | null } | undefined;
+	#isUsed = false;
+
+	/** The worker counts credit from the same `window`. */
+	constructor(port: MessagePort, window: Window, anchor: Anchor, isTimed: boolean) {
+		this.#anchor = anchor;
+		this.#isTimed = isTimed;
+		this.#outbox = new Outbox(port, window, (event) => this.#receive(event));
+	}
+
+	get ready(): Promise<void> {
+		return this.#outbox.ready;
+	}
+
+	/** A group with this sequence, or the one after the newest. */
+	group(sequence: number = this.#next()): GroupWriter {
+		argument.whole("sequence", sequence);
+		this.#check();
+		const number = this.#nextGroup++;
+		const group = new GroupWriter(this.#outbox, { number, sequence, isTimed: this.#isTimed }, (ended) =>
+			this.#groups.delete(ended),
+		);
+		this.#groups.set(number, group);
+		this.#wrote(sequence);
+		return group;
+	}
+
+	/** A group of one frame. */
+	single(data: FrameData, timestamp: number | undefined, options: WriteOptions): number {
+		this.#check();
+		checkTimestamp(timestamp, this.#isTimed);
+		const bytes = payload(data, options);
+		const sequence = this.#next();
+		const group = this.#nextGroup++;
+		this.#outbox.pushSingle({ group, sequence, data: bytes, ...(timestamp === undefined ? {} : { timestamp }) });
+		this.#wrote(sequence);
+		return sequence;
+	}
+
+	finish(): void {
+		this.#check();
+		this.isFinishing = true;
+		this.#outbox.push({ type: "finish" });
+	}
+
+	finishAt(sequence: number): void {
+		argument.whole("sequence", sequence);
+		this.#check();
+		this.isFinishing = true;
+		this.#outbox.push({ type: "finishAt", sequence });
+	}
+
+	abort(code: number): void {
+		argument.whole("code", code, MAX_APP_CODE);
+		this.#check();
+		this.isFinishing = true;
+		// What has not left yet is of no use to anybody.
+		this.#outbox.discard();
+		this.#outbox.push({ type: "abort", code });
+	}
+
+	subscriptionChanged(options?: WaitOptions): Pending<SubscriptionData | null> {
+		const take = () => {
+			const change = this.#change;
+			if (!change) {
+				this.#anchor.check();
+				return undefined;
+			}
+			this.#change = undefined;
+			return { item: change.subscription };
+		};
+		return this.#changes.read({ take, wake: () => undefined, map: (change) => change }, options);
+	}
+
+	waitUsed(isUsed: boolean, options?: WaitOptions): Pending<void> {
+		const take = () => {
+			this.#anchor.check();
+			return this.#isUsed === isUsed ? { item: undefined } : undefined;
+		};
+		const line = isUsed ? this.#usedLine : this.#unusedLine;
+		return line.read<void>({ take, wake: () => undefined, map: () => undefined }, options);
+	}
+
+	/** The handle ended: by the user, by a refusal, or because all was written. */
+	end(error: MoqError | undefined): void {
+		const reason = error ?? new ClosedError({ kind: "closed", message: "the track was closed" });
+		for (const group of [...this.#groups.values()]) group.fail(reason);
+		this.#outbox.close(error);
+		this.#changes.fail(reason);
+		this.#usedLine.fail(reason);
+		this.#unusedLine.fail(reason);
+	}
+
+	#receive(event: Exclude<WriterEvent, { type: "grant" }>): void {
+		switch (event.type) {
+			case "groupError":
+				this.#groups.get(event.group)?.fail(errorFrom(event.error));
+				return;
+			case "subscription":
+				this.subscription = event.subscription ?? undefined;
+				if (this.#changes.isEmpty) this.#change = { subscription: event.subscription };
+				else this.#changes.drain(event.subscription);
+				return;
+			case "used":
+				this.#isUsed = event.used;
+				(event.used ? this.#usedLine : this.#unusedLine).drain();
+				return;
+			case "end":
+				if (event.error) this.#anchor.fail(errorFrom(event.error));
+				else this.#anchor.close();
+				return;
+			default:
+				event satisfies never;
+		}
+	}
+
+	#next(): number {
+		return this.latest === undefined ? 0 : this.latest + 1;
+	}
+
+	#wrote(sequence: number): void {
+		if (this.latest === undefined || sequence > this.latest) this.latest = sequence;
+	}
+
+	#check(): void {
+		this.#anchor.check();
+		if (this.isFinishing) throw new ClosedError({ kind: "closed", message: "the track was finished" });
+	}
+}

@@ -1,0 +1,72 @@
+/**
+ * Comlink, behind one door. Nothing else imports it.
+ *
+ * It lives between the two sides because both ends of one port must be of one kind. Comlink on its own answers property
+ * reads, writes and constructor calls along any path, which hands whoever holds the port the right to run code in the
+ * worker; {@link serveControl} lets through only what the control plane is made of.
+ */
+
+import { type Endpoint, expose, transfer, wrap } from "comlink";
+import { CONTROL_METHODS, type ControlApi } from "./control.ts";
+
+/** The control plane as the page sees it: every call answers later. */
+export type ControlClient = {
+	[Name in keyof ControlApi]: (...args: Parameters<ControlApi[Name]>) => Promise<Awaited<ReturnType<ControlApi[Name]>>>;
+};
+
+/** True for a one-step call by an allowed name with at most one plain argument, and for the release of the port. */
+function isAdmitted(message: unknown): boolean {
+	if (typeof message !== "object" || message === null) return false;
+	const { type, path, argumentList } = message as { type?: unknown; path?: unknown; argumentList?: unknown };
+	if (type === "RELEASE") return path === undefined || (Array.isArray(path) && path.length === 0);
+	if (type !== "APPLY" || !Array.isArray(path) || path.length !== 1) return false;
+	if (typeof path[0] !== "string" || !CONTROL_METHODS.has(path[0])) return false;
+	// Any other argument than a raw one would run one of Comlink's deserializers before the call.
+	return Array.isArray(argumentList) && argumentList.length <= 1 && argumentList.every(isRawArgument);
+}
+
+function isRawArgument(argument: unknown): boolean {
+	return typeof argument === "object" && argument !== null && (argument as { type?: unknown }).type === "RAW";
+}
+
+/** Answer calls on `port` with `api` until the port is released. Everything that is not such a call gets no answer. */
+export function serveControl(api: ControlApi, port: MessagePort): void {
+	const forwards = new Map<EventListenerOrEventListenerObject, (event: MessageEvent) => void>();
+	const endpoint: Endpoint = {
+		postMessage: (message, transferables) => port.postMessage(message, transferables ?? []),
+		addEventListener(_type, listener) {
+			const forward = (event: MessageEvent) => {
+				if (!isAdmitted(event.data)) return;
+				if (typeof listener === "function") listener(event);
+				else listener.handleEvent(event);
+			};
+			forwards.set(listener, forward);
+			port.addEventListener("message", forward);
+		},
+		removeEventListener(_type, listener) {
+			const forward = forwards.get(listener);
+			if (forward) port.removeEventListener("message", forward);
+			// Comlink closes only what it knows to be a port.
+			port.close();
+		},
+		start: () => port.start(),
+	};
+	expose(api, endpoint);
+}
+
+/** Call the control plane at the other end of `port`. Ports found among the arguments of a call are transferred. */
+export function controlClient(port: MessagePort): ControlClient {
+	const remote = wrap<ControlApi>(port) as unknown as ControlClient;
+	// Each property access on a Comlink proxy makes another proxy and a finalization record: keep one per name.
+	const client: Partial<Record<string, (...args: object[]) => Promise<unknown>>> = {};
+	for (const name of CONTROL_METHODS) {
+		const method = remote[name as keyof ControlApi] as (...args: object[]) => Promise<unknown>;
+		client[name] = (...args) => method(...args.map(withPorts));
+	}
+	return client as ControlClient;
+}
+
+function withPorts(args: object): object {
+	const ports = Object.values(args).filter((value) => value instanceof MessagePort);
+	return ports.length > 0 ? transfer(args, ports) : args;
+}
