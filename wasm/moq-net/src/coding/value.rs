@@ -95,7 +95,8 @@ impl Encode for Duration {
 
 impl Decode for Duration {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
-        u64::decode(buf, version).map(Self::from_millis)
+        let millis = u64::decode(buf, version)?;
+        Ok(Self::from_millis(millis.min(MAX_MILLIS)))
     }
 }
 
