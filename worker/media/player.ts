@@ -15,7 +15,6 @@ import { epochMs } from "./clock.ts";
 import { asErrorData } from "./failure.ts";
 import { PictureSender } from "./picture-sender.ts";
 import { resolveBroadcast } from "./relative.ts";
-import { Renderer } from "./render.ts";
 import { chooseRendition, type PlayableRendition } from "./rendition.ts";
 import { Scope } from "./scope.ts";
 import { Timeline } from "./timeline.ts";
@@ -59,7 +58,7 @@ export class Player {
 		this.#path = args.broadcast;
 		this.#preferred = args.rendition;
 		this.#port = args.port;
-		this.#sender = this.#connectTarget(args);
+		this.#sender = new PictureSender(args.pictures);
 		this.#port.onmessage = ({ data }: MessageEvent<PlayerRequest>) => {
 			this.#post({ type: "report", id: data.id, report: this.#report(data.fromMs, data.toMs) });
 		};
@@ -79,14 +78,6 @@ export class Player {
 			this.#sender.close();
 			this.#port.close();
 		}
-	}
-
-	#connectTarget({ target }: OpenPlayer): PictureSender {
-		if (target.type === "render-worker") return new PictureSender(target.pictures);
-		const channel = new MessageChannel();
-		const renderer = new Renderer({ ...target.render, pictures: channel.port2 });
-		this.#scope.add(() => renderer.close());
-		return new PictureSender(channel.port1);
 	}
 
 	async #run(): Promise<void> {

@@ -54,19 +54,24 @@ export function serveControl(api: ControlApi, port: MessagePort): void {
 	expose(api, endpoint);
 }
 
-/** Call the control plane at the other end of `port`. Ports found among the arguments of a call are transferred. */
+/** Call the control plane at the other end of `port`. Ports and canvases found among the arguments of a call are transferred. */
 export function controlClient(port: MessagePort): ControlClient {
 	const remote = wrap<ControlApi>(port) as unknown as ControlClient;
 	// Each property access on a Comlink proxy makes another proxy and a finalization record: keep one per name.
 	const client: Partial<Record<string, (...args: object[]) => Promise<unknown>>> = {};
 	for (const name of CONTROL_METHODS) {
 		const method = remote[name as keyof ControlApi] as (...args: object[]) => Promise<unknown>;
-		client[name] = (...args) => method(...args.map(withPorts));
+		client[name] = (...args) => method(...args.map(withTransfer));
 	}
 	return client as ControlClient;
 }
 
-function withPorts(args: object): object {
-	const ports = Object.values(args).filter((value) => value instanceof MessagePort);
-	return ports.length > 0 ? transfer(args, ports) : args;
+function withTransfer(args: object): object {
+	const movable = Object.values(args).filter(isMovable);
+	return movable.length > 0 ? transfer(args, movable) : args;
+}
+
+function isMovable(value: unknown): value is MessagePort | OffscreenCanvas {
+	// Older engines have no OffscreenCanvas, and play nothing; everything else works there.
+	return value instanceof MessagePort || (typeof OffscreenCanvas === "function" && value instanceof OffscreenCanvas);
 }

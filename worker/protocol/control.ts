@@ -7,6 +7,7 @@
  */
 
 import type { Window } from "./limits.ts";
+import type { OpenPlayer, OpenPublisher, OpenRenderer } from "./media.ts";
 import type { CoreStats, SessionStatsData, SubscriptionData, TrackInfoData, Version } from "./model.ts";
 import type { ConnectedData } from "./port.ts";
 
@@ -99,6 +100,13 @@ export interface ControlApi {
 
 	/** Close every session and settle once the peers were told. The worker is terminated after this. */
 	shutdown(): Promise<void>;
+	/** Play a broadcast; it need not be announced yet. What goes wrong is told on the port. */
+	openPlayer(args: OpenPlayer): void;
+	/** Draw a player's pictures in this worker; otherwise a worker with the role `render` does. */
+	openRenderer(args: OpenRenderer): void;
+	/** Publish a broadcast made from a media source. What goes wrong is told on the port. */
+	openPublisher(args: OpenPublisher): void;
+
 	/** Withdraw what waits under this id, or free what it has become. No effect on an id that is not in use. */
 	cancel(args: { id: Id }): void;
 	/** Let go of one handle. Rejects with kind `usage` when it is not in use. */
@@ -130,6 +138,9 @@ const methods: Record<keyof ControlApi, true> = {
 	closeConnection: true,
 	connectionStats: true,
 	shutdown: true,
+	openPlayer: true,
+	openRenderer: true,
+	openPublisher: true,
 	cancel: true,
 	free: true,
 };

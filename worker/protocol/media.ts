@@ -71,10 +71,7 @@ export interface PlayingRendition {
 	framerate?: number;
 }
 
-/** Where a player's pictures go: to a render worker, or to a canvas drawn in the core worker itself. */
-export type PictureTarget = { type: "render-worker"; pictures: MessagePort } | { type: "canvas"; render: DrawInit };
-
-/** Opens a player. Transfer list: `port`, and the ports or canvas of `target`. */
+/** Opens a player. */
 export interface OpenPlayer {
 	/** Names the player from now on; free it to close. */
 	player: Id;
@@ -84,7 +81,8 @@ export interface OpenPlayer {
 	broadcast: string;
 	/** Play this rendition while the catalog has it, instead of choosing one. */
 	rendition?: string;
-	target: PictureTarget;
+	/** To whoever draws: {@link PictureMessage} out, {@link PictureReply} in. */
+	pictures: MessagePort;
 	/** Carries {@link PlayerRequest} to the worker and {@link PlayerEvent} to the page. */
 	port: MessagePort;
 }
@@ -112,19 +110,21 @@ export type PictureMessage = { type: "picture"; frame: VideoFrame } | { type: "o
 /** Render worker to core worker: one picture was closed, drawn or not. */
 export type PictureReply = { type: "done" };
 
-/** What drawing needs, wherever it happens. Transfer list: `canvas` and `events`. */
-export interface DrawInit {
+/** What drawing needs. */
+export interface RenderInit {
 	canvas: OffscreenCanvas;
+	/** From a player: {@link PictureMessage} in, {@link PictureReply} out. */
+	pictures: MessagePort;
 	/** To the page: {@link RenderEvent}. */
 	events: MessagePort;
 	/** Read the test pattern's blocks back from every picture that is drawn. */
 	readStamps: boolean;
 }
 
-/** What a render worker needs. Transfer list: `canvas` and both ports. */
-export interface RenderInit extends DrawInit {
-	/** From the core worker: {@link PictureMessage} in, {@link PictureReply} out. */
-	pictures: MessagePort;
+/** Draws in the core worker itself: for a page that has only one worker to give. */
+export interface OpenRenderer extends RenderInit {
+	/** Names the renderer from now on; free it to stop drawing. */
+	renderer: Id;
 }
 
 /** One picture that was drawn. */
@@ -153,7 +153,7 @@ export interface RenderEvent {
 	height: number;
 }
 
-/** Opens a publisher. Transfer list: `port`. */
+/** Opens a publisher. */
 export interface OpenPublisher {
 	/** Names the publisher from now on; free it to close. */
 	publisher: Id;

@@ -95,8 +95,7 @@ impl Encode for Duration {
 
 impl Decode for Duration {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
-        let millis = u64::decode(buf, version)?;
-        Ok(Self::from_millis(millis.min(MAX_MILLIS)))
+        u64::decode(buf, version).map(Self::from_millis)
     }
 }
 
