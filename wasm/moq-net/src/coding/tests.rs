@@ -267,6 +267,8 @@ struct Sink {
     told: Arc<Mutex<Vec<Told>>>,
     /// Bytes that may still be written before writes have to wait.
     room: Arc<Mutex<usize>>,
+    /// What the peer stopped it with.
+    refused: Option<u32>,
 }
 
 impl Sink {
@@ -289,6 +291,9 @@ impl SendStream for Sink {
     type Error = Reset;
 
     async fn write(&mut self, buf: &[u8]) -> Result<usize, Reset> {
+        if let Some(code) = self.refused {
+            return Err(Reset(code));
+        }
         let size = (*self.room.lock().unwrap()).min(buf.len());
         if size == 0 {
             pending::<()>().await;
@@ -375,6 +380,19 @@ fn a_torn_payload_ends_the_stream() {
     assert!(writer.chunk(vec![7; 5000].into()).now_or_never().is_none());
     assert_eq!(now(writer.encode(&1_u64)), Err(Error::Closed));
     assert_eq!(now(writer.finish()), Err(Error::Closed));
+    drop(writer);
+    assert_eq!(sink.told(), [Told::Reset(0x01)]);
+}
+
+#[test]
+fn a_refusal_is_the_error_its_code_says_and_is_answered_by_a_reset() {
+    let sink = Sink {
+        refused: Some(0x34),
+        ..Sink::default()
+    };
+    let mut writer = Writer::new(sink.clone(), V);
+    assert_eq!(now(writer.encode(&1_u64)), Err(Error::Old));
+    assert_eq!(now(writer.flush()), Err(Error::Closed));
     drop(writer);
     assert_eq!(sink.told(), [Told::Reset(0x01)]);
 }

@@ -34,9 +34,10 @@ pub struct Writer<S: SendStream> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// A by-reference write is under way; found by anybody else, it was dropped half way.
+    /// No more writes, but a reset is still owed: a write failed, or one by reference is under way (found by anybody
+    /// else, it was dropped half way).
     Torn,
-    /// Finished, reset or refused: no more writes, and nothing to reset on drop.
+    /// Finished or reset: no more writes, and nothing is owed.
     Closed,
 }
 
@@ -114,7 +115,7 @@ impl<S: SendStream> Writer<S> {
                 written
             };
             if let Err(error) = written {
-                self.state = State::Closed;
+                self.state = State::Torn;
                 return Err(Error::from_transport(&error, self.version));
             }
             self.queued -= before - segment.len();
