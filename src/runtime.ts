@@ -20,7 +20,7 @@ export interface RuntimeOptions extends WaitOptions {
 	worker?: WorkerSource;
 	/** The core. Default: `core_bg.wasm` next to the worker, or next to this file. */
 	wasm?: WasmSource;
-	/** Shown by developer tools. Default "moq-worker". */
+	/** Shown by developer tools, for a worker that comes from an address given here. Default "moq-worker". */
 	name?: string;
 }
 

@@ -59,9 +59,14 @@ export class TrackProducer {
 		return this.#writer.latest;
 	}
 
-	/** Resolves when it was finished and all was handed over, or closed; rejects when it was refused or failed. */
+	/**
+	 * Resolves when it was finished and all was handed over, aborted here, or closed; rejects when it was refused or
+	 * failed.
+	 */
 	get closed(): Promise<void> {
-		return this.#anchor.closed;
+		const closed = Promise.race([this.#anchor.closed, this.#writer.done]);
+		closed.catch(() => undefined);
+		return closed;
 	}
 
 	/** Resolves when the next frame can leave at once. Await it between writes to keep the page's memory flat. */
@@ -107,7 +112,10 @@ export class TrackProducer {
 		return this.#writer.single(data, timestamp, options);
 	}
 
-	/** No further group. Readers end cleanly once they have read what there is. */
+	/**
+	 * No further group. Readers end cleanly once they have read what there is; that stays available until the track or
+	 * its broadcast is closed.
+	 */
 	finish(): void {
 		this.#writer.finish();
 	}
@@ -153,9 +161,9 @@ export class TrackProducer {
 		);
 	}
 
-	/** Let go of it. Unless it was finished, its readers see it fail. */
+	/** Let go of it. Unless it was finished before, its readers see it fail. */
 	close(): void {
-		if (!this.#writer.isFinishing) this.#anchor.close();
+		this.#writer.close();
 	}
 
 	/** `close()`, for `using`; present where the engine has the symbol. */

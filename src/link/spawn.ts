@@ -34,7 +34,7 @@ export async function spawn(source: WorkerSource | undefined, name: string): Pro
 	if (url.origin !== location.origin && url.protocol !== "file:") {
 		return await fromText(new URL("./worker.js", url), name);
 	}
-	// One expression, all literal: this is what bundlers recognise and rewrite. The name is set by the worker itself.
+	// One expression, all literal and without a name: this is what every bundler recognises and rewrites.
 	const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 	return { worker, origin: new URL("./worker.js", url).href, started: nothing };
 }

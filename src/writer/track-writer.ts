@@ -16,8 +16,13 @@ export class TrackWriter {
 	latest: number | undefined;
 	/** The aggregate of all subscriptions as last heard. */
 	subscription: SubscriptionData | undefined;
-	/** The end was announced by the page; the worker will confirm. */
-	isFinishing = false;
+	/** Resolves when the worker has taken the end of the track. */
+	readonly done: Promise<void>;
+	readonly #confirmed: () => void;
+	/** Whether the page has ended the track, and whether everything up to that has arrived. */
+	#end: "open" | "sent" | "arrived" = "open";
+	/** Let go of it as soon as the end has arrived. */
+	#isClosing = false;
 	readonly #outbox: Outbox;
 	readonly #anchor: Anchor;
 	readonly #isTimed: boolean;
@@ -34,6 +39,11 @@ export class TrackWriter {
 	constructor(port: MessagePort, window: Window, anchor: Anchor, isTimed: boolean) {
 		this.#anchor = anchor;
 		this.#isTimed = isTimed;
+		let confirmed = () => undefined as void;
+		this.done = new Promise((resolve) => {
+			confirmed = resolve;
+		});
+		this.#confirmed = confirmed;
 		this.#outbox = new Outbox(port, window, (event) => this.#receive(event));
 	}
 
@@ -68,21 +78,21 @@ export class TrackWriter {
 
 	finish(): void {
 		this.#check();
-		this.isFinishing = true;
+		this.#end = "sent";
 		this.#outbox.push({ type: "finish" });
 	}
 
 	finishAt(sequence: number): void {
 		argument.whole("sequence", sequence);
 		this.#check();
-		this.isFinishing = true;
+		this.#end = "sent";
 		this.#outbox.push({ type: "finishAt", sequence });
 	}
 
 	abort(code: number): void {
 		argument.whole("code", code, MAX_APP_CODE);
 		this.#check();
-		this.isFinishing = true;
+		this.#end = "sent";
 		// What has not left yet is of no use to anybody.
 		this.#outbox.discard();
 		this.#outbox.push({ type: "abort", code });
@@ -136,11 +146,23 @@ export class TrackWriter {
 				return;
 			case "end":
 				if (event.error) this.#anchor.fail(errorFrom(event.error));
-				else this.#anchor.close();
+				else this.#arrived();
 				return;
 			default:
 				event satisfies never;
 		}
+	}
+
+	/** Let go of the track. An end that is on its way gets there first: it travels on another port than the release. */
+	close(): void {
+		if (this.#end === "sent") this.#isClosing = true;
+		else this.#anchor.close();
+	}
+
+	#arrived(): void {
+		this.#end = "arrived";
+		this.#confirmed();
+		if (this.#isClosing) this.#anchor.close();
 	}
 
 	#next(): number {
@@ -153,6 +175,6 @@ export class TrackWriter {
 
 	#check(): void {
 		this.#anchor.check();
-		if (this.isFinishing) throw new ClosedError({ kind: "closed", message: "the track was finished" });
+		if (this.#end !== "open") throw new ClosedError({ kind: "closed", message: "the track was finished" });
 	}
 }

@@ -51,7 +51,7 @@ export type WriterEvent =
 	| { type: "subscription"; subscription: SubscriptionData | null }
 	/** Whether anybody holds the track. */
 	| { type: "used"; used: boolean }
-	/** Last message: the track is over. Absent error: it was finished. */
+	/** The end of the track was taken. With an error: it was refused. Groups that are open go on. */
 	| { type: "end"; error?: ErrorData };
 
 /** Page to worker on the port of an announce stream: ids under which the next records may be delivered. */

@@ -1,0 +1,263 @@
+import type { CoreApi, Handle, Operation } from "../core/api.ts";
+import { Player } from "../media/player.ts";
+import { Publisher } from "../media/publisher.ts";
+import { startRender } from "../media/render.ts";
+import type { ControlApi, Id, WorkerStats } from "../protocol/control.ts";
+import { CLOSE_DEADLINE_MS } from "../protocol/limits.ts";
+import type { SessionStatsData, TrackInfoData } from "../protocol/model.ts";
+import type { ConnectedData } from "../protocol/port.ts";
+import { AnnouncedEntry } from "./announced.ts";
+import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry } from "./broadcast.ts";
+import { port, record, text, whole } from "./check.ts";
+import { ConnectionEntry, type Dial } from "./connection.ts";
+import { OriginEntry } from "./origin.ts";
+import { PublishedTrack } from "./published-track.ts";
+import { GroupEntry, SubscriptionEntry } from "./reader.ts";
+import { type GuestEntry, Table } from "./table.ts";
+import { TrackEntry } from "./track.ts";
+
+/** Arguments of one call. */
+type Args<Name extends keyof ControlApi> = Parameters<ControlApi[Name]> extends [infer Only] ? Only : never;
+
+/**
+ * The control plane over a core: resolves ids, makes entries, and lets go of them. What belongs to one noun is in its
+ * entry's file; here is only what joins them.
+ */
+export class Host implements ControlApi {
+	readonly #core: CoreApi;
+	readonly #dial: Dial;
+	readonly #table = new Table();
+
+	/** `core` is the host's from now on; `dial` opens transports. */
+	constructor(core: CoreApi, dial: Dial) {
+		this.#core = core;
+		this.#dial = dial;
+	}
+
+	ping(): void {
+		// That it is answered says everything.
+	}
+
+	stats(): WorkerStats {
+		return { ...this.#core.stats(), ids: this.#table.counts() };
+	}
+
+	createOrigin({ origin }: Args<"createOrigin">): void {
+		this.#table.make(origin, () => new OriginEntry(this.#core));
+	}
+
+	originId({ origin }: Args<"originId">): string {
+		return this.#core.originId(this.#table.get(origin, "origin").core);
+	}
+
+	announced({ stream, origin, prefix, port: to }: Args<"announced">): void {
+		this.#table.make(stream, () => {
+			const { core } = this.#table.get(origin, "origin");
+			const desk = {
+				isUsable: (id: Id) => this.#table.isUsable(id),
+				deliver: (id: Id, broadcast: Handle, path: string) => {
+					this.#table.make(id, () => this.#broadcast(broadcast, { by: "announcement", origin, path }));
+				},
+			};
+			return new AnnouncedEntry(this.#core, core, { origin, prefix: text("prefix", prefix) }, port("port", to), desk);
+		});
+	}
+
+	requestBroadcast({ broadcast, origin, path }: Args<"requestBroadcast">): Promise<void> {
+		const start = () => this.#core.requestBroadcast(this.#table.get(origin, "origin").core, text("path", path));
+		return this.#found(broadcast, start, { by: "request", origin, path });
+	}
+
+	waitForBroadcast({ broadcast, origin, path }: Args<"waitForBroadcast">): Promise<void> {
+		const start = () => this.#core.waitForBroadcast(this.#table.get(origin, "origin").core, text("path", path));
+		return this.#found(broadcast, start, { by: "wait", origin, path });
+	}
+
+	publish({ publication, origin, path, broadcast }: Args<"publish">): void {
+		this.#table.make(publication, () => {
+			const core = {
+				origin: this.#table.get(origin, "origin").core,
+				broadcast: this.#table.get(broadcast, "broadcast").core,
+			};
+			return new PublicationEntry(this.#core, core, { origin, path: text("path", path), broadcast });
+		});
+	}
+
+	createBroadcast({ broadcast, origin, path }: Args<"createBroadcast">): void {
+		this.#table.make(broadcast, () => {
+			const { core } = this.#table.get(origin, "origin");
+			return new ProducerEntry(this.#core, core, { origin, path: text("path", path) });
+		});
+	}
+
+	consume({ broadcast, producer }: Args<"consume">): void {
+		this.#table.make(broadcast, () => {
+			const { core } = this.#table.get(producer, "producer");
+			return this.#broadcast(this.#core.consume(core), { by: "producer", producer });
+		});
+	}
+
+	cloneBroadcast({ broadcast, from }: Args<"cloneBroadcast">): void {
+		this.#table.make(broadcast, () => this.#table.get(from, "broadcast").clone());
+	}
+
+	async broadcastClosed({ operation, broadcast }: Args<"broadcastClosed">): Promise<void> {
+		const start = () => this.#core.broadcastClosed(this.#table.get(broadcast, "broadcast").core);
+		throw await this.#table.wait(operation, start, (cause) => ({ result: cause }));
+	}
+
+	track({ track, broadcast, name }: Args<"track">): void {
+		this.#table.make(track, () => {
+			const { core } = this.#table.get(broadcast, "broadcast");
+			return new TrackEntry(this.#core, this.#core.track(core, text("name", name)), { broadcast, name });
+		});
+	}
+
+	trackInfo({ operation, track }: Args<"trackInfo">): Promise<TrackInfoData> {
+		const start = () => this.#core.trackInfo(this.#table.get(track, "track").core);
+		return this.#table.wait(operation, start, (info) => ({ result: info }));
+	}
+
+	async subscribe({ subscription, track, prefs, credit, port: to }: Args<"subscribe">): Promise<TrackInfoData> {
+		this.#table.make(subscription, () => {
+			const { core } = this.#table.get(track, "track");
+			const recipe = { track, prefs: record("prefs", prefs) };
+			return new SubscriptionEntry(this.#core, core, recipe, {
+				port: port("port", to),
+				credit: record("credit", credit),
+			});
+		});
+		return await this.#table.get(subscription, "subscription").confirmed;
+	}
+
+	fetchGroup(args: Args<"fetchGroup">): Promise<void> {
+		const { group, track, sequence, priority, frameStart } = args;
+		const data = { port: port("port", args.port), credit: record("credit", args.credit) };
+		const options = {
+			...(priority === undefined ? {} : { priority: whole("priority", priority) }),
+			...(frameStart === undefined ? {} : { frameStart: whole("frameStart", frameStart) }),
+		};
+		const start = () => {
+			const { core } = this.#table.get(track, "track");
+			return this.#core.fetchGroup(core, whole("sequence", sequence), options, GroupEntry.sink(data.port));
+		};
+		const settle = (handle: Handle) => ({
+			entry: new GroupEntry(this.#core, handle, { track, sequence }, data),
+			result: undefined,
+		});
+		return this.#table.wait(group, start, settle, (handle) => this.#core.free(handle));
+	}
+
+	getGroup({ group, track, sequence, credit, port: to }: Args<"getGroup">): boolean {
+		this.#table.checkFree(group);
+		const data = { port: port("port", to), credit: record("credit", credit) };
+		const { core } = this.#table.get(track, "track");
+		const handle = this.#core.getGroup(core, whole("sequence", sequence), GroupEntry.sink(data.port));
+		if (handle === undefined) {
+			data.port.close();
+			return false;
+		}
+		this.#table.make(group, () => new GroupEntry(this.#core, handle, { track, sequence }, data));
+		return true;
+	}
+
+	createTrack({ producer, broadcast, name, info, port: to }: Args<"createTrack">): void {
+		this.#table.make(producer, () => {
+			const { core } = this.#table.get(broadcast, "producer");
+			const recipe = { broadcast, name: text("name", name), info: record("info", info) };
+			return new PublishedTrack(this.#core, core, recipe, port("port", to));
+		});
+	}
+
+	consumeTrack({ track, producer }: Args<"consumeTrack">): void {
+		this.#table.make(track, () => {
+			const { recipe } = this.#table.get(producer, "published-track");
+			const broadcast = this.#core.consume(this.#table.get(recipe.broadcast, "producer").core);
+			try {
+				return new TrackEntry(this.#core, this.#core.track(broadcast, recipe.name), { published: producer });
+			} finally {
+				this.#core.free(broadcast);
+			}
+		});
+	}
+
+	async connect({ connection, dial, publish, consume, port: to }: Args<"connect">): Promise<ConnectedData> {
+		const origins: { publish?: Handle; consume?: Handle } = {};
+		if (publish !== undefined) origins.publish = this.#table.get(publish, "origin").core;
+		if (consume !== undefined) origins.consume = this.#table.get(consume, "origin").core;
+		const recipe = {
+			dial: record("dial", dial),
+			...(publish === undefined ? {} : { publish }),
+			...(consume === undefined ? {} : { consume }),
+		};
+		const entry = new ConnectionEntry(this.#core, recipe, port("port", to));
+		this.#table.make(connection, () => entry);
+		try {
+			return await entry.connect(this.#dial, origins);
+		} catch (error) {
+			this.#table.cancel(connection);
+			throw error;
+		}
+	}
+
+	async closeConnection({ connection, code, reason }: Args<"closeConnection">): Promise<void> {
+		const entry = this.#table.get(connection, "connection");
+		// The id is free from now on; the entry lets go of itself when the peer was told.
+		this.#table.forget(connection);
+		await entry.close(whole("code", code), text("reason", reason));
+	}
+
+	connectionStats({ connection }: Args<"connectionStats">): SessionStatsData {
+		return this.#table.get(connection, "connection").stats();
+	}
+
+	openPlayer(args: Args<"openPlayer">): void {
+		const { core } = this.#table.get(args.origin, "origin");
+		this.#guest(args.player, () => new Player(this.#core, core, args));
+	}
+
+	openRenderer(args: Args<"openRenderer">): void {
+		this.#guest(args.renderer, () => startRender(args));
+	}
+
+	openPublisher(args: Args<"openPublisher">): void {
+		const { core } = this.#table.get(args.origin, "origin");
+		this.#guest(args.publisher, () => new Publisher(this.#core, core, args));
+	}
+
+	async shutdown(): Promise<void> {
+		const sessions = this.#table.all("connection").map((connection) => connection.close(0, ""));
+		let timer: ReturnType<typeof setTimeout> | undefined;
+		const deadline = new Promise<void>((resolve) => {
+			timer = setTimeout(resolve, CLOSE_DEADLINE_MS);
+		});
+		await Promise.race([Promise.all(sessions), deadline]);
+		clearTimeout(timer);
+		this.#table.clear();
+		this.#core.close();
+	}
+
+	cancel({ id }: Args<"cancel">): void {
+		this.#table.cancel(id);
+	}
+
+	free({ id }: Args<"free">): void {
+		this.#table.free(id);
+	}
+
+	#broadcast(handle: Handle, recipe: BroadcastRecipe): BroadcastEntry {
+		return new BroadcastEntry(this.#core, handle, recipe);
+	}
+
+	#found(id: Id, start: () => Operation<Handle>, recipe: BroadcastRecipe): Promise<void> {
+		const settle = (handle: Handle) => ({ entry: this.#broadcast(handle, recipe), result: undefined });
+		return this.#table.wait(id, start, settle, (handle) => this.#core.free(handle));
+	}
+
+	#guest(id: Id, open: () => { close(): void }): void {
+		this.#table.make(id, (): GuestEntry => {
+			const guest = open();
+			return { type: "guest", release: () => guest.close() };
+		});
+	}
+}
