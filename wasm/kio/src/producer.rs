@@ -144,6 +144,12 @@ impl<T> Producer<T> {
         Poll::Pending
     }
 
+    /// Whether a consumer exists now.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        lock(&self.cell).consumers > 0
+    }
+
     /// Waits until no consumer exists.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ pub mod coding;
 mod error;
 mod limits;
 pub mod lite;
+mod model;
 mod path;
 mod runtime;
 mod time;
@@ -12,6 +13,14 @@ mod version;
 
 pub use error::{Error, Result, Scope, Subject};
 pub use limits::Limits;
+pub use model::{
+    AnnounceConsumer, AnnounceProducer, Announced, BroadcastConsumer, BroadcastDynamic,
+    BroadcastInfo, BroadcastProducer, BroadcastPublish, BroadcastRequest, BroadcastRequested,
+    Consume, Cost, Datagram, Fetch, Frame, FrameConsumer, FrameProducer, Group, GroupConsumer,
+    GroupProducer, GroupRequest, Origin, OriginConsumer, OriginDynamic, OriginList, OriginProducer,
+    OriginPublish, Stats, Subscription, TrackConsumer, TrackDynamic, TrackFetch, TrackInfo,
+    TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber,
+};
 pub use path::{Path, PathOwned};
 pub use runtime::{Host, Runtime, Sleep};
 pub use time::{Instant, Timescale, Timestamp};

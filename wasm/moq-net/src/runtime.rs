@@ -4,7 +4,11 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use kio::{MaybeSend, MaybeSync};
 
-use crate::{Limits, time::Instant};
+use crate::{
+    Limits, Stats,
+    model::{gauges::Gauges, pool::Pool},
+    time::Instant,
+};
 
 /// A future that resolves at a deadline, as [`Host::sleep_until`] returns it.
 #[cfg(not(target_arch = "wasm32"))]
@@ -37,6 +41,8 @@ pub struct Runtime {
 struct Inner {
     host: Box<dyn Host>,
     limits: Limits,
+    pool: Pool,
+    gauges: Gauges,
 }
 
 impl Runtime {
@@ -45,7 +51,9 @@ impl Runtime {
         Self {
             inner: Arc::new(Inner {
                 host: Box::new(host),
+                pool: Pool::new(limits.cache_bytes),
                 limits,
+                gauges: Gauges::default(),
             }),
         }
     }
@@ -73,6 +81,23 @@ impl Runtime {
     /// The limits everything made from this runtime keeps.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    /// Live counts and the state of the cache.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            cached_bytes: self.pool().used(),
+            evicted_groups: self.pool().evicted(),
+            ..self.gauges().stats()
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn gauges(&self) -> &Gauges {
+        &self.inner.gauges
     }
 }
 

@@ -1,0 +1,62 @@
+//! How a broadcast got here.
+
+use crate::{
+    Runtime,
+    model::{broadcast::BroadcastProducer, origin::OriginList},
+};
+
+/// The price of a route (moq-lite-06 and later); lower is better, warm before cold. Zero where nobody said anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cost {
+    /// For a subscriber while the route is carrying the broadcast already.
+    pub warm: u64,
+    /// For the first subscriber.
+    pub cold: u64,
+}
+
+impl Cost {
+    /// The worst there is: a route that is about to go away.
+    pub const MAX: Self = Self {
+        warm: (1 << 62) - 1,
+        cold: (1 << 62) - 1,
+    };
+
+    /// The price after a link of price `link`.
+    pub fn over(self, link: u64) -> Self {
+        Self {
+            warm: self.warm.saturating_add(link).min(Self::MAX.warm),
+            cold: self.cold.saturating_add(link).min(Self::MAX.cold),
+        }
+    }
+}
+
+/// The route a broadcast came by. It belongs to the handle, not to the broadcast: one broadcast may be known by several routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BroadcastInfo {
+    /// The origins it passed, the publisher's first. Empty for a broadcast published here.
+    pub hops: OriginList,
+    /// What the route costs.
+    pub cost: Cost,
+    /// The publisher gave no id, so that the first hop was made up for its connection.
+    pub anonymous: bool,
+    /// The session it was learned from, as a number private to this process; 0 for a broadcast published here.
+    pub session: u64,
+}
+
+impl BroadcastInfo {
+    /// A broadcast published here.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the hops.
+    pub fn with_hops(mut self, hops: OriginList) -> Self {
+        self.hops = hops;
+        self
+    }
+
+    /// Opens a broadcast.
+    pub fn produce(self, runtime: &Runtime) -> BroadcastProducer {
+        BroadcastProducer::new(self, runtime)
+    }
+}

@@ -1,0 +1,124 @@
+//! The tracks of a broadcast.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    Error, Result, Runtime,
+    model::{
+        gauges::{Kind, Live},
+        queue::Queue,
+        track::{self, TrackConsumer, TrackRequest},
+    },
+};
+
+pub(crate) struct Shared {
+    /// Closed when the last producer and handler is gone.
+    pub(crate) channel: kio::Producer<State>,
+    live: Live,
+}
+
+impl Shared {
+    pub(crate) fn new(runtime: &Runtime) -> Arc<Self> {
+        let state = State {
+            tracks: HashMap::new(),
+            sweep_at: SWEEP,
+            requests: Queue::new(runtime.limits().track_requests),
+        };
+        Arc::new(Self {
+            channel: kio::Producer::new(state),
+            live: Live::new(runtime, Kind::Broadcast),
+        })
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.live.runtime()
+    }
+}
+
+pub(crate) struct State {
+    /// Never keeps a track. An entry may be dead.
+    tracks: HashMap<Arc<str>, track::Weak>,
+    /// Dead entries are looked for when the map reaches this size.
+    sweep_at: usize,
+    pub(crate) requests: Queue<Arc<str>, TrackRequest>,
+}
+
+/// Below this many entries nobody looks for dead ones.
+const SWEEP: usize = 16;
+
+impl State {
+    /// The open track of that name.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<track::Shared>> {
+        let track = self.tracks.get(name)?.upgrade()?;
+        let joinable = track.channel.read().is_joinable();
+        joinable.then_some(track)
+    }
+
+    /// Whether the name is free.
+    pub(crate) fn check_free(&self, name: &str) -> Result<()> {
+        match self.find(name) {
+            Some(_) => Err(Error::Duplicate),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a track known by its name, in place of a dead one.
+    pub(crate) fn insert(&mut self, track: &Arc<track::Shared>) {
+        if self.tracks.len() >= self.sweep_at {
+            self.tracks.retain(|_, track| track.strong_count() > 0);
+            self.sweep_at = SWEEP.max(self.tracks.len() * 2);
+        }
+        self.tracks
+            .insert(track.tag.name.clone(), Arc::downgrade(track));
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.tracks.remove(name);
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.tracks.contains_key(name)
+    }
+
+    /// Every name that cannot be used for a new track.
+    pub(crate) fn is_taken(&self, name: &Arc<str>) -> bool {
+        self.find(name).is_some() || self.requests.get(name).is_some()
+    }
+}
+
+/// A track that was looked up. Joining one may wake its publisher, so that comes after unlocking the broadcast.
+pub(crate) enum Found {
+    Known(Arc<track::Shared>),
+    Requested(TrackConsumer),
+}
+
+impl Found {
+    pub(crate) fn join(self) -> TrackConsumer {
+        match self {
+            Self::Known(track) => TrackConsumer::new(track),
+            Self::Requested(track) => track,
+        }
+    }
+}
+
+/// Finds the track of that name, or its request, or makes one.
+pub(crate) fn request(
+    state: &mut kio::Mut<'_, State>,
+    name: Arc<str>,
+    runtime: &Runtime,
+) -> Result<Found> {
+    if let Some(track) = state.find(&name) {
+        return Ok(Found::Known(track));
+    }
+    if let Some((waiting, _)) = state.requests.get(&name) {
+        return Ok(Found::Known(waiting.shared().clone()));
+    }
+    if !state.requests.handled(&name) {
+        return Err(Error::NotFound);
+    }
+    let request = TrackRequest::new(name.clone(), runtime);
+    // Before a handler can see the request: without a reader it would look abandoned.
+    let track = request.consume();
+    state.requests.insert(name, request)?;
+    Ok(Found::Requested(track))
+}

@@ -1,0 +1,40 @@
+//! What users hold: origins of broadcasts of tracks of groups of frames.
+//!
+//! Parents keep children: a track its cached groups, a group its frames. Children never keep parents, and a broadcast knows its
+//! tracks only weakly. Each level has a producer that writes and consumers that read; the `*Dynamic` handlers of the upper three
+//! serve what somebody asks for and nobody has.
+//!
+//! No wake-up happens under a lock, and no lock is taken while a child's is held. The order is origin or broadcast, track, group,
+//! frame, cache pool.
+
+pub(crate) mod gauges;
+pub(crate) mod pool;
+
+mod broadcast;
+mod frame;
+mod group;
+mod origin;
+mod queue;
+mod track;
+
+pub use broadcast::*;
+pub use frame::{Frame, FrameConsumer, FrameProducer};
+pub use gauges::Stats;
+pub use group::{Fetch, Group, GroupConsumer, GroupProducer};
+pub use origin::*;
+pub use track::{
+    Datagram, GroupRequest, Subscription, TrackConsumer, TrackDynamic, TrackFetch, TrackInfo,
+    TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber,
+};
+
+/// What can give a reader: a producer, or a reader itself.
+pub trait Consume<C> {
+    /// A new reader.
+    fn consume(&self) -> C;
+}
+
+impl<C, T: Consume<C>> Consume<C> for &T {
+    fn consume(&self) -> C {
+        (**self).consume()
+    }
+}

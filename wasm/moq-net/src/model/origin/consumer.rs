@@ -1,0 +1,171 @@
+//! Finding broadcasts.
+
+use std::{sync::Arc, task::Poll};
+
+use kio::{Future, Pending, Waiter};
+
+use super::{AnnounceConsumer, Origin, scope::Scope, shared::Shared};
+use crate::{
+    Error, Path, PathOwned, Result,
+    model::{
+        Consume,
+        broadcast::BroadcastConsumer,
+        queue::{Answer, Ticket},
+    },
+};
+
+/// Finds the broadcasts that its scope allows.
+#[derive(Clone)]
+pub struct OriginConsumer {
+    shared: Arc<Shared>,
+    scope: Scope,
+}
+
+impl OriginConsumer {
+    pub(crate) const fn new(shared: Arc<Shared>, scope: Scope) -> Self {
+        Self { shared, scope }
+    }
+
+    /// The id of this origin.
+    pub fn info(&self) -> Origin {
+        self.shared.info
+    }
+
+    /// Whether both handles, whatever their scopes, belong to one origin.
+    pub fn is_clone(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// The broadcast announced on `path`, or what a handler gives for it. It does not wait for an announcement to come, but takes
+    /// one that comes while a handler is busy. Requests for one path are one; they are made in this call, not on its first poll.
+    ///
+    /// # Errors
+    /// At once: [`Error::NotFound`] outside the scope, or when it is not announced and nobody serves it; [`Error::Dropped`] when the
+    /// origin is gone; [`Error::Timeout`] when too many requests wait. Later: what the request was rejected with, or
+    /// [`Error::NotFound`] when it was dropped.
+    pub fn request_broadcast(&self, path: &Path<'_>) -> Result<Pending<BroadcastRequested>> {
+        let path = self.scope.absolute(path)?;
+        // Before anything else: a reader must not reach other paths through the handlers.
+        if !self.scope.allows(&path) {
+            return Err(Error::NotFound);
+        }
+        let outcome = self.shared.change(|state, after| {
+            if let Some(broadcast) = state.announced(&path) {
+                return Ok(Outcome::Found(broadcast.clone()));
+            }
+            if state.orphaned {
+                return Err(Error::Dropped);
+            }
+            if let Some((ticket, in_service)) = state.requests.get(&path) {
+                let answer = ticket.join();
+                // A handler may have passed it over while nobody wanted it.
+                if !in_service {
+                    after.wakes.push(state.handlers.take());
+                }
+                return Ok(Outcome::Asked(answer));
+            }
+            if let Some(broadcast) = state.served(&path) {
+                return Ok(Outcome::Found(broadcast));
+            }
+            let ticket = Ticket::new();
+            let answer = ticket.join();
+            state.requests.prune(Ticket::is_wanted);
+            state.requests.insert(path, ticket)?;
+            after.wakes.push(state.handlers.take());
+            Ok(Outcome::Asked(answer))
+        })?;
+        Ok(Pending::new(BroadcastRequested { outcome }))
+    }
+
+    /// A cursor that first gives what is announced now and then the changes.
+    pub fn announced(&self) -> AnnounceConsumer {
+        AnnounceConsumer::new(self.shared.clone(), self.scope.clone())
+    }
+
+    /// Waits until a broadcast is announced on exactly this path. `None` outside the scope, or when nothing can be announced any more.
+    pub async fn announced_broadcast(&self, path: &Path<'_>) -> Option<BroadcastConsumer> {
+        if !self.scope.allows(&self.scope.absolute(path).ok()?) {
+            return None;
+        }
+        let mut cursor = self.scope(&[path.as_ref()])?.announced();
+        loop {
+            let (found, event) = cursor.next().await?;
+            if found == *path
+                && let Some(broadcast) = event.broadcast()
+            {
+                return Some(broadcast);
+            }
+        }
+    }
+
+    /// The same root, with no more than these prefixes (relative to it). `None` when none of them is allowed.
+    pub fn scope(&self, prefixes: &[Path<'_>]) -> Option<Self> {
+        Some(Self {
+            shared: self.shared.clone(),
+            scope: self.scope.narrow(prefixes)?,
+        })
+    }
+
+    /// Paths relative to `prefix`. `None` when nothing under it is allowed.
+    pub fn with_root(&self, prefix: &Path<'_>) -> Option<Self> {
+        Some(Self {
+            shared: self.shared.clone(),
+            scope: self.scope.rooted(prefix)?,
+        })
+    }
+
+    /// What paths are relative to.
+    pub const fn root(&self) -> &PathOwned {
+        self.scope.root()
+    }
+
+    /// The allowed prefixes, relative to the root.
+    pub fn allowed(&self) -> Vec<PathOwned> {
+        self.scope.allowed()
+    }
+
+    /// The full path of a relative one.
+    ///
+    /// # Errors
+    /// [`Error::BoundsExceeded`] when it is too long.
+    pub fn absolute(&self, path: &Path<'_>) -> Result<PathOwned> {
+        self.scope.absolute(path)
+    }
+}
+
+impl Consume<Self> for OriginConsumer {
+    fn consume(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// A request for a broadcast. Dropping it withdraws it if nobody else waits for the path.
+pub struct BroadcastRequested {
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Found(BroadcastConsumer),
+    Asked(Answer<BroadcastConsumer>),
+}
+
+impl BroadcastRequested {
+    /// The broadcast, once there is an answer. May be asked again.
+    ///
+    /// # Errors
+    /// What the request was rejected with, or [`Error::NotFound`] when it was dropped.
+    pub fn poll_ok(&self, waiter: &Waiter) -> Poll<Result<BroadcastConsumer>> {
+        match &self.outcome {
+            Outcome::Found(broadcast) => Poll::Ready(Ok(broadcast.clone())),
+            Outcome::Asked(answer) => answer.poll(waiter, Error::NotFound),
+        }
+    }
+}
+
+impl Future for BroadcastRequested {
+    type Output = Result<BroadcastConsumer>;
+
+    fn poll(&self, waiter: &Waiter) -> Poll<Self::Output> {
+        self.poll_ok(waiter)
+    }
+}

@@ -1,0 +1,70 @@
+//! What every handle of an origin holds.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{
+    Origin,
+    state::{After, State},
+};
+use crate::{
+    Runtime,
+    model::gauges::{Kind, Live},
+};
+
+/// One lock for the paths, the cursors and the requests of an origin. Each cursor has its own list of waiters, so that nobody is
+/// woken for paths outside its scope.
+pub(crate) struct Shared {
+    pub(crate) info: Origin,
+    state: Mutex<State>,
+    live: Live,
+}
+
+impl Shared {
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.live.runtime()
+    }
+
+    /// Changes the state; what remains to be done runs after unlocking.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, &mut After) -> T) -> T {
+        let mut after = After::default();
+        let result = {
+            // No step of a change can leave the state half done by panicking: it only moves values between maps.
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&mut state, &mut after)
+        };
+        after.run();
+        result
+    }
+}
+
+/// Shared by producers, handlers and unanswered requests: requests are possible as long as one of them lives.
+pub(crate) struct Owner {
+    pub(crate) shared: Arc<Shared>,
+    _live: Live,
+}
+
+impl Owner {
+    pub(crate) fn new(info: Origin, runtime: &Runtime) -> Arc<Self> {
+        let shared = Arc::new(Shared {
+            info,
+            state: Mutex::new(State::new(runtime.limits())),
+            live: Live::new(runtime, Kind::Origin),
+        });
+        Arc::new(Self {
+            shared,
+            _live: Live::new(runtime, Kind::Producer),
+        })
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let orphans = self.shared.change(|state, after| {
+            state.orphaned = true;
+            state.wake_cursors(after);
+            state.requests.drain()
+        });
+        // Unanswered tickets answer by going, which wakes.
+        drop(orphans);
+    }
+}

@@ -1,0 +1,25 @@
+//! Tracks: a sequence of groups under one name.
+
+mod cache;
+mod consumer;
+mod dynamic;
+mod info;
+mod pending;
+mod producer;
+mod request;
+mod seen;
+mod shared;
+mod state;
+mod subscriber;
+mod subscription;
+
+pub use consumer::TrackConsumer;
+pub use dynamic::{GroupRequest, TrackDynamic};
+pub use info::TrackInfo;
+pub use pending::{TrackFetch, TrackInfoQuery, TrackSubscribe};
+pub use producer::TrackProducer;
+pub use request::TrackRequest;
+pub(crate) use shared::{Shared, Tag, Weak};
+pub use subscriber::{Datagram, TrackSubscriber};
+pub(crate) use subscription::Budget;
+pub use subscription::Subscription;
