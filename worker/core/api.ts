@@ -143,6 +143,8 @@ export interface CoreApi {
 
 	/** A track of one's own broadcast. Throws `duplicate` or `dropped`. */
 	createTrack(broadcast: Handle, name: string, info?: TrackInfoData): Handle;
+	/** An in-process reader of one's own track. */
+	consumeTrack(track: Handle): Handle;
 	/** A group at `sequence`, or the next one. */
 	createGroup(track: Handle, sequence?: number): { handle: Handle; sequence: number };
 	/** A whole frame; `data` is copied. A timestamp exactly when the track is timed. */

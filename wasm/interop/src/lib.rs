@@ -1,1 +1,5 @@
-//! Tests and a bench publisher on the published MoQ crates.
+//! Our core and the published one over one in-memory connection, and a bench publisher.
+
+pub mod link;
+pub mod ours;
+pub mod published;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use published_moq_net::{Timestamp, Timescale};
+use published_moq_net::{Timescale, Timestamp};
 
 const HEADER: usize = 24;
 const TRACK: &str = "bench";
@@ -40,7 +40,10 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(args.size >= HEADER, "--size must be at least {HEADER}");
-    ensure!(args.fps > 0 && args.group > 0, "--fps and --group must be positive");
+    ensure!(
+        args.fps > 0 && args.group > 0,
+        "--fps and --group must be positive"
+    );
 
     let origin = moq_tokio::origin::spawn();
     let client = moq_tokio::connect::Config::default().init(Default::default())?;
@@ -70,7 +73,9 @@ async fn publish(
     let track = broadcast.create_track(TRACK, info)?;
     let interval = Duration::from_secs(1) / args.fps;
     let start = tokio::time::Instant::now();
-    let end = args.seconds.map(|seconds| start + Duration::from_secs(seconds));
+    let end = args
+        .seconds
+        .map(|seconds| start + Duration::from_secs(seconds));
     let mut payload = vec![0xa5; args.size];
     let mut group = track.append_group()?;
     let mut number = 0u64;

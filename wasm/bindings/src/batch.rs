@@ -1,0 +1,127 @@
+//! A batch of frames for one reader. The layout is `worker/protocol/batch.ts`; the worker adds the eight-byte header
+//! and copies the payload pieces behind the records.
+
+use bytes::Bytes;
+
+/// Records and payload pieces collected for one sink during a turn.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    records: Vec<u8>,
+    pieces: Vec<Bytes>,
+    frames: u32,
+    bytes: usize,
+}
+
+impl Batch {
+    /// A group starts: costs one frame of credit.
+    pub(crate) fn group(&mut self, gid: u32, sequence: f64, timescale: f64, first_frame: f64) {
+        self.frames += 1;
+        self.record(1, gid, sequence, timescale, first_frame);
+    }
+
+    /// A whole frame, in the pieces it arrived in.
+    pub(crate) fn frame(&mut self, gid: u32, timestamp: Option<f64>, pieces: Vec<Bytes>) {
+        let size: usize = pieces.iter().map(Bytes::len).sum();
+        self.frames += 1;
+        self.record(2, gid, timestamp.unwrap_or(f64::NAN), size as f64, 0.0);
+        self.payload(size, pieces);
+    }
+
+    pub(crate) fn group_end(&mut self, gid: u32, frames: f64) {
+        self.record(3, gid, frames, 0.0, 0.0);
+    }
+
+    pub(crate) fn group_error(&mut self, gid: u32, error: Bytes) {
+        self.record(4, gid, 0.0, error.len() as f64, 0.0);
+        self.payload(error.len(), [error]);
+    }
+
+    /// No further group starts; empty for a finished track.
+    pub(crate) fn track_end(&mut self, error: Bytes) {
+        self.record(5, 0, 0.0, error.len() as f64, 0.0);
+        self.payload(error.len(), [error]);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(crate) fn records(&self) -> &[u8] {
+        &self.records
+    }
+
+    pub(crate) fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
+    /// Frame credit used up.
+    pub(crate) const fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    /// Payload bytes behind the records.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn payload(&mut self, size: usize, pieces: impl IntoIterator<Item = Bytes>) {
+        self.bytes += size;
+        self.pieces
+            .extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
+    }
+
+    fn record(&mut self, kind: u8, gid: u32, b: f64, c: f64, d: f64) {
+        self.records.extend_from_slice(&[kind, 0, 0, 0]);
+        self.records.extend_from_slice(&gid.to_le_bytes());
+        for value in [b, c, d] {
+            self.records.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::RECORD_BYTES;
+
+    #[test]
+    fn credit_counts_groups_and_frames_and_bytes_count_every_payload() {
+        let mut batch = Batch::default();
+        assert!(batch.is_empty());
+        batch.group(1, 7.0, 0.0, 0.0);
+        batch.frame(
+            1,
+            None,
+            vec![
+                Bytes::from_static(b"one"),
+                Bytes::new(),
+                Bytes::from_static(b"two"),
+            ],
+        );
+        batch.group_end(1, 1.0);
+        batch.group_error(2, Bytes::from_static(b"{}"));
+        batch.track_end(Bytes::new());
+        assert_eq!(batch.frames(), 2);
+        assert_eq!(batch.bytes(), 8);
+        assert_eq!(batch.pieces().len(), 3, "empty pieces are not worth a copy");
+        let kinds: Vec<_> = batch
+            .records()
+            .chunks_exact(RECORD_BYTES)
+            .map(|record| record[0])
+            .collect();
+        assert_eq!(kinds, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_frame_without_timestamp_says_not_a_number() {
+        let mut batch = Batch::default();
+        batch.frame(1, None, vec![]);
+        batch.frame(1, Some(0.0), vec![]);
+        let stamp = |index: usize| {
+            let at = index * RECORD_BYTES + 8;
+            f64::from_le_bytes(batch.records()[at..at + 8].try_into().unwrap())
+        };
+        assert!(stamp(0).is_nan());
+        assert_eq!(stamp(1), 0.0);
+    }
+}

@@ -1,0 +1,328 @@
+//! Everything the core asks of the worker, as one packed list in wasm memory.
+//!
+//! A poll appends commands; the worker drains the list right after it, then calls `drained`. A payload is named by
+//! pointer and length and lives in the command itself until then, so it is copied once: into the buffer the worker
+//! writes or transfers.
+
+use bytes::Bytes;
+
+use crate::{batch::Batch, slab::Key};
+
+/// Size of one packed record: u32 op, u32 a, f64 b, f64 c, u32 pointer, u32 length, little endian.
+pub(crate) const RECORD_BYTES: usize = 32;
+
+/// Payload bytes named by one poll before the executor yields to let the worker drain.
+pub(crate) const PAYLOAD_LIMIT: usize = 1 << 20;
+/// Commands in one poll before the executor yields; keeps a drain within a few milliseconds.
+pub(crate) const COUNT_LIMIT: usize = 4096;
+
+/// One thing for the worker to do. The numbers in [`Command::pack`] are known to `worker/core/command.ts`.
+#[derive(Debug)]
+pub(crate) enum Command {
+    OpenUni {
+        session: Key,
+        stream: Key,
+    },
+    OpenBi {
+        session: Key,
+        stream: Key,
+    },
+    Write {
+        stream: Key,
+        data: Bytes,
+    },
+    Finish {
+        stream: Key,
+    },
+    Reset {
+        stream: Key,
+        code: u32,
+    },
+    Stop {
+        stream: Key,
+        code: u32,
+    },
+    Priority {
+        stream: Key,
+        order: i32,
+    },
+    /// The reader made room: read this stream again.
+    Resume {
+        stream: Key,
+    },
+    Datagram {
+        session: Key,
+        data: Bytes,
+    },
+    Close {
+        session: Key,
+        code: u32,
+        reason: Bytes,
+    },
+    /// A batch for the sink of a reader. Packed as two records: the batch and the table of its payload pieces.
+    Deliver {
+        reader: Key,
+        batch: Batch,
+    },
+    /// The one terminal of a reader or announce listener; empty JSON is a clean end.
+    End {
+        handle: Key,
+        error: Bytes,
+    },
+    Announce {
+        listener: Key,
+        event: u32,
+        broadcast: Key,
+        json: Bytes,
+    },
+    Settle {
+        operation: Key,
+        outcome: Outcome,
+    },
+}
+
+/// How an operation ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Done,
+    /// A handle that belongs to whoever started the operation.
+    Handle(Key),
+    Json(Bytes),
+    Error(Bytes),
+}
+
+/// Commands since the last drain, and their packed form.
+#[derive(Debug, Default)]
+pub(crate) struct Commands {
+    list: Vec<Command>,
+    payload: usize,
+    packed: Vec<u8>,
+    /// Pointer and length of each piece, one table per delivered batch; the packed records point in here.
+    tables: Vec<Vec<u32>>,
+}
+
+impl Commands {
+    pub(crate) fn push(&mut self, command: Command) {
+        self.payload += match &command {
+            Command::Write { data, .. } | Command::Datagram { data, .. } => data.len(),
+            _ => 0,
+        };
+        self.list.push(command);
+    }
+
+    /// Count bytes that will be delivered by this poll although their command does not exist yet.
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        self.payload += bytes;
+    }
+
+    /// True when the worker should drain before more is produced.
+    pub(crate) fn is_full(&self) -> bool {
+        self.payload >= PAYLOAD_LIMIT || self.list.len() >= COUNT_LIMIT
+    }
+
+    /// Pack the list. Pointers stay valid until [`Commands::drained`], because nothing is pushed in between.
+    pub(crate) fn pack(&mut self) -> &[u8] {
+        let Self {
+            list,
+            packed,
+            tables,
+            ..
+        } = self;
+        packed.clear();
+        tables.clear();
+        packed.reserve(list.len() * RECORD_BYTES);
+        for command in list {
+            command.pack(packed, tables);
+        }
+        packed
+    }
+
+    /// The worker has copied everything: let the payloads go.
+    pub(crate) fn drained(&mut self) {
+        self.list.clear();
+        self.packed.clear();
+        self.tables.clear();
+        self.payload = 0;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn take(&mut self) -> Vec<Command> {
+        self.payload = 0;
+        std::mem::take(&mut self.list)
+    }
+}
+
+impl Command {
+    fn pack(&self, out: &mut Vec<u8>, tables: &mut Vec<Vec<u32>>) {
+        match self {
+            Self::OpenUni { session, stream } => record(out, 1, 0, *session, *stream, &[]),
+            Self::OpenBi { session, stream } => record(out, 2, 0, *session, *stream, &[]),
+            Self::Write { stream, data } => record(out, 3, 0, 0, *stream, data),
+            Self::Finish { stream } => record(out, 4, 0, 0, *stream, &[]),
+            Self::Reset { stream, code } => record(out, 5, *code, 0, *stream, &[]),
+            Self::Stop { stream, code } => record(out, 6, *code, 0, *stream, &[]),
+            Self::Priority { stream, order } => {
+                record(out, 7, order.cast_unsigned(), 0, *stream, &[])
+            }
+            Self::Resume { stream } => record(out, 8, 0, 0, *stream, &[]),
+            Self::Datagram { session, data } => record(out, 9, 0, *session, 0, data),
+            Self::Close {
+                session,
+                code,
+                reason,
+            } => record(out, 10, *code, *session, 0, reason),
+            Self::Deliver { reader, batch } => {
+                let table: Vec<u32> = batch
+                    .pieces()
+                    .iter()
+                    .flat_map(|piece| [address(piece), piece.len() as u32])
+                    .collect();
+                let (start, pieces) = (table.as_ptr().addr() as u32, batch.pieces().len() as u32);
+                record(
+                    out,
+                    11,
+                    batch.frames(),
+                    *reader,
+                    batch.bytes() as u64,
+                    batch.records(),
+                );
+                head(out, 12, 0, 0, 0);
+                tail(out, start, pieces);
+                tables.push(table);
+            }
+            Self::End { handle, error } => record(out, 13, 0, *handle, 0, error),
+            Self::Announce {
+                listener,
+                event,
+                broadcast,
+                json,
+            } => record(out, 14, *event, *listener, *broadcast, json),
+            Self::Settle { operation, outcome } => match outcome {
+                Outcome::Done => record(out, 15, 0, *operation, 0, &[]),
+                Outcome::Handle(handle) => record(out, 15, 1, *operation, *handle, &[]),
+                Outcome::Json(json) => record(out, 15, 2, *operation, 0, json),
+                Outcome::Error(json) => record(out, 15, 3, *operation, 0, json),
+            },
+        }
+    }
+}
+
+fn record(out: &mut Vec<u8>, op: u32, a: u32, b: u64, c: u64, data: &[u8]) {
+    head(out, op, a, b, c);
+    tail(out, address(data), data.len() as u32);
+}
+
+fn head(out: &mut Vec<u8>, op: u32, a: u32, b: u64, c: u64) {
+    out.extend_from_slice(&op.to_le_bytes());
+    out.extend_from_slice(&a.to_le_bytes());
+    out.extend_from_slice(&(b as f64).to_le_bytes());
+    out.extend_from_slice(&(c as f64).to_le_bytes());
+}
+
+fn tail(out: &mut Vec<u8>, pointer: u32, length: u32) {
+    out.extend_from_slice(&pointer.to_le_bytes());
+    out.extend_from_slice(&length.to_le_bytes());
+}
+
+/// Where a payload lies in wasm memory (the low half of the address on other targets, where nobody follows it).
+fn address(data: &[u8]) -> u32 {
+    data.as_ptr().addr() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(record: &[u8]) -> (u32, u32, f64, f64, u32, u32) {
+        let word = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().unwrap());
+        let float = |at: usize| f64::from_le_bytes(record[at..at + 8].try_into().unwrap());
+        (word(0), word(4), float(8), float(16), word(24), word(28))
+    }
+
+    #[test]
+    fn every_command_is_whole_records_in_order() {
+        let mut commands = Commands::default();
+        let data = Bytes::from_static(b"payload");
+        commands.push(Command::OpenBi {
+            session: 3,
+            stream: (1 << 53) - 1,
+        });
+        commands.push(Command::Write {
+            stream: 9,
+            data: data.clone(),
+        });
+        commands.push(Command::Priority {
+            stream: 9,
+            order: -2,
+        });
+        commands.push(Command::Settle {
+            operation: 4,
+            outcome: Outcome::Handle(77),
+        });
+        let packed = commands.pack();
+        let records: Vec<_> = packed.chunks_exact(RECORD_BYTES).map(fields).collect();
+        assert_eq!(packed.len(), 4 * RECORD_BYTES);
+        assert_eq!(
+            records[0],
+            (2, 0, 3.0, 9_007_199_254_740_991.0, records[0].4, 0)
+        );
+        assert_eq!(records[1], (3, 0, 0.0, 9.0, address(&data), 7));
+        assert_eq!(records[2].1.cast_signed(), -2);
+        assert_eq!(records[3].0, 15);
+        assert_eq!((records[3].1, records[3].2, records[3].3), (1, 4.0, 77.0));
+    }
+
+    #[test]
+    fn payloads_stay_alive_until_drained() {
+        let mut commands = Commands::default();
+        let data = Bytes::from(vec![1u8; 10]);
+        commands.push(Command::Write {
+            stream: 1,
+            data: data.clone(),
+        });
+        commands.pack();
+        assert!(!data.is_unique());
+        commands.drained();
+        assert!(data.is_unique());
+        assert!(commands.pack().is_empty());
+    }
+
+    #[test]
+    fn a_poll_is_full_at_a_mebibyte_of_payload_or_by_count() {
+        let mut commands = Commands::default();
+        commands.push(Command::Write {
+            stream: 1,
+            data: Bytes::from(vec![0; PAYLOAD_LIMIT - 1]),
+        });
+        assert!(!commands.is_full());
+        commands.charge(1);
+        assert!(commands.is_full());
+        commands.drained();
+        assert!(!commands.is_full());
+        for stream in 0..COUNT_LIMIT as u64 {
+            commands.push(Command::Finish { stream });
+        }
+        assert!(commands.is_full());
+    }
+
+    #[test]
+    fn a_batch_names_its_pieces_in_a_table() {
+        let mut batch = Batch::default();
+        let pieces = vec![Bytes::from_static(b"ab"), Bytes::from_static(b"cde")];
+        batch.frame(1, Some(5.0), pieces.clone());
+        let mut commands = Commands::default();
+        commands.push(Command::Deliver { reader: 6, batch });
+        let packed = commands.pack().to_vec();
+        let records: Vec<_> = packed.chunks_exact(RECORD_BYTES).map(fields).collect();
+        assert_eq!(
+            (records[0].0, records[0].1, records[0].2, records[0].3),
+            (11, 1, 6.0, 5.0)
+        );
+        assert_eq!(records[0].5 as usize, RECORD_BYTES, "one batch record");
+        assert_eq!((records[1].0, records[1].5), (12, 2));
+        assert_eq!(
+            commands.tables[0],
+            [address(&pieces[0]), 2, address(&pieces[1]), 3]
+        );
+    }
+}

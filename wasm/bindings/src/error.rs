@@ -1,0 +1,219 @@
+//! Errors as the plain data that crosses to the worker: `worker/protocol/error.ts` is the other side.
+
+use bytes::Bytes;
+use moq_net::{Error, Scope};
+
+use crate::json::Object;
+
+/// Who broke the rule an error is about: some kinds depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The caller of this worker.
+    Caller,
+    /// The peer, or nobody.
+    Peer,
+}
+
+/// One failure on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ErrorData {
+    kind: &'static str,
+    message: String,
+    code: Option<(u32, Scope)>,
+    retryable: bool,
+}
+
+/// A result whose failure can cross the boundary as it is.
+pub(crate) type Result<T> = std::result::Result<T, ErrorData>;
+
+impl ErrorData {
+    /// The caller of this worker did something that cannot be done.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new("usage", message)
+    }
+
+    /// A peer's number does not fit in a JavaScript number.
+    pub(crate) fn out_of_range(what: &str, value: u64) -> Self {
+        Self::new("out-of-range", format!("{what} {value} is above 2^53 - 1"))
+    }
+
+    /// Convert an error of the core, saying what was being done.
+    pub(crate) fn of(error: &Error, fault: Fault, doing: &str) -> Self {
+        let text = if doing.is_empty() {
+            error.to_string()
+        } else {
+            format!("{doing}: {error}")
+        };
+        Self {
+            kind: kind(error, fault),
+            message: text,
+            code: code(error),
+            retryable: is_retryable(error),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        let mut object = Object::new();
+        object
+            .text("kind", self.kind)
+            .text("message", &self.message);
+        if let Some((code, scope)) = self.code {
+            let scope = match scope {
+                Scope::Stream => "stream",
+                Scope::Session => "session",
+            };
+            object.number("code", f64::from(code)).text("scope", scope);
+        }
+        if self.retryable {
+            object.flag("retryable", true);
+        }
+        object.end()
+    }
+
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        Bytes::from(self.to_json())
+    }
+
+    fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            code: None,
+            retryable: false,
+        }
+    }
+}
+
+/// What programs branch on. One arm per error of the core; the table is in the README.
+fn kind(error: &Error, fault: Fault) -> &'static str {
+    let rule = match fault {
+        Fault::Caller => "usage",
+        Fault::Peer => "protocol",
+    };
+    match error {
+        Error::Cancel => "cancelled",
+        Error::Old => "old",
+        Error::Timeout => "timeout",
+        Error::Transport(_) => "transport",
+        Error::Unauthorized => "unauthorized",
+        Error::Version | Error::UnknownAlpn => "version",
+        Error::Duplicate => "duplicate",
+        Error::NotFound => "not-found",
+        Error::Unsupported => "unsupported",
+        Error::Encode(_) => "internal",
+        Error::Dropped => "dropped",
+        Error::Closed => "closed",
+        Error::CacheFull => "lagged",
+        Error::FrameTooLarge => "too-large",
+        Error::Evicted => "evicted",
+        Error::GoingAway => "going-away",
+        Error::Remote { .. } => "remote",
+        Error::App(_) => "app",
+        Error::BoundsExceeded | Error::WrongSize | Error::TimestampMismatch => rule,
+        Error::RequiredExtension
+        | Error::Decode(_)
+        | Error::UnexpectedStream
+        | Error::ProtocolViolation
+        | Error::UnexpectedMessage
+        | Error::TooManyParameters
+        | Error::InvalidRole
+        | Error::Decompress => "protocol",
+        // The enum may grow outside this crate: the test below lists every error and fails for one that ends here.
+        _ => UNNAMED,
+    }
+}
+
+/// The kind of an error this file does not know.
+const UNNAMED: &str = "internal";
+
+/// The number on the wire where the error keeps one.
+const fn code(error: &Error) -> Option<(u32, Scope)> {
+    match error {
+        Error::Remote { code, scope } => Some((*code, *scope)),
+        Error::App(code) => Some((0x40 + *code as u32, Scope::Stream)),
+        _ => None,
+    }
+}
+
+/// True when the same request may succeed later, on this session or the next.
+const fn is_retryable(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Timeout
+            | Error::Transport(_)
+            | Error::NotFound
+            | Error::Dropped
+            | Error::Evicted
+            | Error::GoingAway
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_follow_the_table() {
+        let table = [
+            (Error::Cancel, "cancelled"),
+            (Error::RequiredExtension, "protocol"),
+            (Error::Old, "old"),
+            (Error::Timeout, "timeout"),
+            (Error::Transport("lost".into()), "transport"),
+            (Error::Unauthorized, "unauthorized"),
+            (Error::Version, "version"),
+            (Error::UnexpectedStream, "protocol"),
+            (Error::BoundsExceeded, "protocol"),
+            (Error::Duplicate, "duplicate"),
+            (Error::NotFound, "not-found"),
+            (Error::WrongSize, "protocol"),
+            (Error::ProtocolViolation, "protocol"),
+            (Error::UnexpectedMessage, "protocol"),
+            (Error::Unsupported, "unsupported"),
+            (Error::TooManyParameters, "protocol"),
+            (Error::InvalidRole, "protocol"),
+            (Error::UnknownAlpn, "version"),
+            (Error::Dropped, "dropped"),
+            (Error::Closed, "closed"),
+            (Error::CacheFull, "lagged"),
+            (Error::FrameTooLarge, "too-large"),
+            (Error::Decompress, "protocol"),
+            (Error::TimestampMismatch, "protocol"),
+            (Error::Evicted, "evicted"),
+            (Error::GoingAway, "going-away"),
+            (Error::App(3), "app"),
+        ];
+        for (error, expected) in table {
+            assert_eq!(kind(&error, Fault::Peer), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_caller_is_blamed_for_its_own_mistakes_only() {
+        for error in [
+            Error::BoundsExceeded,
+            Error::WrongSize,
+            Error::TimestampMismatch,
+        ] {
+            assert_eq!(kind(&error, Fault::Caller), "usage");
+        }
+        assert_eq!(kind(&Error::NotFound, Fault::Caller), "not-found");
+    }
+
+    #[test]
+    fn codes_travel_with_their_registry() {
+        let remote = Error::Remote {
+            code: 77,
+            scope: Scope::Session,
+        };
+        assert_eq!(
+            ErrorData::of(&remote, Fault::Peer, "").to_json(),
+            r#"{"kind":"remote","message":"remote Session error 0x4d","code":77,"scope":"session"}"#
+        );
+        let app = ErrorData::of(&Error::App(1), Fault::Peer, "track chat").to_json();
+        assert_eq!(
+            app,
+            r#"{"kind":"app","message":"track chat: application error 1","code":65,"scope":"stream"}"#
+        );
+    }
+}

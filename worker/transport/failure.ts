@@ -1,0 +1,51 @@
+/** What a transport's exceptions say, as text and codes: engines differ in all of it. */
+
+import type { ErrorData, ErrorKind } from "../protocol/error.ts";
+
+/** Fields of `WebTransportError` and its look-alikes. */
+interface Described {
+	name?: unknown;
+	message?: unknown;
+	source?: unknown;
+	streamErrorCode?: unknown;
+}
+
+/** The code a stream was reset or stopped with; undefined when it broke for another reason. */
+export function streamCode(error: unknown): number | undefined {
+	const code = (error as Described | null | undefined)?.streamErrorCode;
+	return typeof code === "number" ? code : undefined;
+}
+
+/** True when the failure is the session's, which is reported once for all of its streams. */
+export function isSessionFailure(error: unknown): boolean {
+	return (error as Described | null | undefined)?.source === "session";
+}
+
+/** One line about an exception. Safari leaves the message empty, so name, source and code have to do. */
+export function describe(error: unknown): string {
+	if (typeof error !== "object" || error === null) return String(error);
+	const { name, message, source, streamErrorCode } = error as Described;
+	if (typeof message === "string" && message !== "") return message;
+	const parts = [typeof name === "string" ? name : "unknown failure"];
+	if (typeof source === "string") parts.push(`of the ${source}`);
+	if (typeof streamErrorCode === "number") parts.push(`with code ${streamErrorCode}`);
+	return parts.join(" ");
+}
+
+/** The reason object that makes `abort` or `cancel` send `code`. */
+export function streamReason(code: number): unknown {
+	const plain = Object.assign(new Error(`code ${code}`), { source: "stream", streamErrorCode: code });
+	if (typeof WebTransportError === "undefined") return plain;
+	// The constructor changed: (message, init) now, one init object before. The one that keeps the code is right.
+	const current = new WebTransportError(`code ${code}`, { streamErrorCode: code });
+	if (current.streamErrorCode === code) return current;
+	const Older = WebTransportError as unknown as new (init: { streamErrorCode: number }) => WebTransportError;
+	const older = new Older({ streamErrorCode: code });
+	return older.streamErrorCode === code ? older : plain;
+}
+
+/** A failure to get or keep a connection. */
+export function failure(kind: ErrorKind, message: string, cause?: ErrorData): ErrorData {
+	const retryable = kind === "transport" || kind === "timeout";
+	return { kind, message, ...(retryable ? { retryable } : {}), ...(cause ? { cause } : {}) };
+}

@@ -1,0 +1,51 @@
+/** Dial with the WebSocket fallback: WebTransport's streams multiplexed over one socket by `@moq/qmux`. */
+
+import Qmux from "@moq/qmux";
+import type { OpenTransport } from "../core/transport.ts";
+import type { Address } from "./address.ts";
+import { describe, failure } from "./failure.ts";
+import type { WebTransportLike } from "./like.ts";
+import { openTransport } from "./pump.ts";
+
+/** What one dial is given. */
+export interface WebSocketDial {
+	address: Address;
+	/** Sub-protocols in order of preference; each is offered under every framing the package knows. */
+	protocols: string[];
+	/** Ends the dial; its reason is thrown. */
+	signal: AbortSignal;
+}
+
+/** Resolves when the session is ready. @throws ErrorData, or the signal's reason. */
+export async function dialWebSocket({ address, protocols, signal }: WebSocketDial): Promise<OpenTransport> {
+	signal.throwIfAborted();
+	const versions = Object.fromEntries(protocols.map((protocol) => [protocol, null]));
+	let session: WebTransportLike;
+	try {
+		session = new Qmux(address.webSocket, { protocols, versions });
+	} catch (error) {
+		throw failure("transport", `websocket to ${address.webSocket.host}: ${describe(error)}`);
+	}
+	session.closed.catch(ignore);
+	let abort: (() => void) | undefined;
+	const aborted = new Promise<never>((_, reject) => {
+		abort = () => reject(signal.reason);
+		signal.addEventListener("abort", abort, { once: true });
+	});
+	try {
+		await Promise.race([session.ready, aborted]);
+	} catch (error) {
+		session.close();
+		if (signal.aborted) throw signal.reason;
+		throw failure(
+			"transport",
+			`websocket to ${address.webSocket.host}: ${describe(error)} ` +
+				"(nothing answers there, its certificate is not trusted, or it refused the path or every sub-protocol)",
+		);
+	} finally {
+		if (abort) signal.removeEventListener("abort", abort);
+	}
+	return openTransport("websocket", session);
+}
+
+function ignore(): void {}
