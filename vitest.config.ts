@@ -5,19 +5,20 @@ import { chromiumArgs, chromiumPath } from "./scripts/chromium.mjs";
 
 const { version } = JSON.parse(readFileSync(new URL("./package.json", import.meta.url), "utf8")) as { version: string };
 
-const define = { __BUILD_VERSION__: JSON.stringify(version) };
+// An object each: vitest takes the keys out of the one it is given.
+const define = () => ({ __BUILD_VERSION__: JSON.stringify(version) });
 
 // A test without progress is a hang, and a hang is a finding: no retries, short limits.
 export default defineConfig({
-	define,
+	define: define(),
 	test: {
 		projects: [
 			{
-				define,
+				define: define(),
 				test: { name: "node", environment: "node", include: ["test/node/**/*.test.ts"], testTimeout: 10_000 },
 			},
 			{
-				define,
+				define: define(),
 				// The relay's port changes from run to run; the tests import the built package, not its sources.
 				server: { fs: { strict: false } },
 				optimizeDeps: { exclude: ["moq-worker"] },

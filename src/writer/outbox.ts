@@ -53,7 +53,9 @@ export class Outbox {
 		this.#queue.push(step);
 		this.#queuedFrames += frames;
 		this.#queuedBytes += bytes;
-		if (this.#isFlushDue) return;
+		// Enough for a message of its own: nothing is gained by waiting for the end of the turn.
+		if (this.#queuedFrames === this.#creditFrames) this.flush();
+		if (this.#isFlushDue || this.#queue.length === 0) return;
 		this.#isFlushDue = true;
 		queueMicrotask(() => this.flush());
 	}

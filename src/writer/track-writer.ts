@@ -16,9 +16,9 @@ export class TrackWriter {
 	latest: number | undefined;
 	/** The aggregate of all subscriptions as last heard. */
 	subscription: SubscriptionData | undefined;
+	readonly #ended = new Line<void>();
 	/** Resolves when the worker has taken the end of the track. */
-	readonly done: Promise<void>;
-	readonly #confirmed: () => void;
+	readonly done = this.#ended.wait();
 	/** Whether the page has ended the track, and whether everything up to that has arrived. */
 	#end: "open" | "sent" | "arrived" = "open";
 	/** Let go of it as soon as the end has arrived. */
@@ -39,11 +39,6 @@ export class TrackWriter {
 	constructor(port: MessagePort, window: Window, anchor: Anchor, isTimed: boolean) {
 		this.#anchor = anchor;
 		this.#isTimed = isTimed;
-		let confirmed = () => undefined as void;
-		this.done = new Promise((resolve) => {
-			confirmed = resolve;
-		});
-		this.#confirmed = confirmed;
 		this.#outbox = new Outbox(port, window, (event) => this.#receive(event));
 	}
 
@@ -161,7 +156,7 @@ export class TrackWriter {
 
 	#arrived(): void {
 		this.#end = "arrived";
-		this.#confirmed();
+		this.#ended.drain();
 		if (this.#isClosing) this.#anchor.close();
 	}
 

@@ -1,0 +1,112 @@
+import { expect, test, vi } from "vitest";
+import { CancelledError, UsageError } from "../../../src/error.ts";
+import { Pending } from "../../../src/pending.ts";
+
+test("awaiting, then twice and Promise.all all give the same object", async () => {
+	const value = { some: "thing" };
+	const pending = new Pending<typeof value>((resolve) => {
+		queueMicrotask(() => resolve(value));
+		return undefined;
+	});
+	const [first, second] = await Promise.all([pending.then((it) => it), pending]);
+	expect(first).toBe(value);
+	expect(second).toBe(value);
+	expect(await pending).toBe(value);
+	expect(await Promise.race([pending, new Promise(() => undefined)])).toBe(value);
+});
+
+test("the status is up to date before a then callback runs", async () => {
+	const pending = new Pending<number>((resolve) => {
+		setTimeout(() => resolve(1));
+		return undefined;
+	});
+	expect(pending.status).toBe("pending");
+	expect(await pending.then(() => pending.status)).toBe("resolved");
+});
+
+test("cancelling withdraws in the same turn, once, and rejects with the reason as cause", async () => {
+	const withdraw = vi.fn();
+	const pending = new Pending<number>(() => withdraw);
+	pending.cancel("no longer shown");
+	expect(withdraw).toHaveBeenCalledOnce();
+	expect(pending.status).toBe("cancelled");
+	pending.cancel();
+	expect(withdraw).toHaveBeenCalledOnce();
+	const error = await pending.catch((reason: unknown) => reason);
+	expect(error).toBeInstanceOf(CancelledError);
+	expect(error).toMatchObject({ kind: "cancelled", cause: "no longer shown" });
+});
+
+test("cancelling a settled pending changes nothing", async () => {
+	const withdraw = vi.fn();
+	const pending = new Pending<number>((resolve) => {
+		resolve(7);
+		return withdraw;
+	});
+	pending.cancel();
+	expect(pending.status).toBe("resolved");
+	expect(withdraw).not.toHaveBeenCalled();
+	expect(await pending).toBe(7);
+});
+
+test("an aborted signal cancels with its own reason, also when it was aborted before", async () => {
+	const controller = new AbortController();
+	const withdraw = vi.fn();
+	const pending = new Pending<number>(() => withdraw, { signal: controller.signal });
+	const reason = new Error("navigated away");
+	controller.abort(reason);
+	expect(pending.status).toBe("cancelled");
+	expect(withdraw).toHaveBeenCalledOnce();
+	await expect(pending).rejects.toBe(reason);
+
+	const start = vi.fn();
+	const late = new Pending<number>(start, { signal: controller.signal });
+	expect(late.status).toBe("cancelled");
+	expect(start).not.toHaveBeenCalled();
+	await expect(late).rejects.toBe(reason);
+});
+
+test("the signal is let go of when the pending settles", async () => {
+	const controller = new AbortController();
+	const remove = vi.spyOn(controller.signal, "removeEventListener");
+	await new Pending<number>(
+		(resolve) => {
+			setTimeout(() => resolve(1));
+			return undefined;
+		},
+		{ signal: controller.signal },
+	);
+	expect(remove).toHaveBeenCalledOnce();
+});
+
+test("a throwing start is a pending that is rejected in the same turn", async () => {
+	const pending = Pending.from<number>(() => {
+		throw new UsageError({ kind: "usage", message: "sequence is wrong" });
+	});
+	expect(pending.status).toBe("rejected");
+	await expect(pending).rejects.toBeInstanceOf(UsageError);
+});
+
+test("nobody awaiting a rejected or cancelled pending raises no unhandled rejection", async () => {
+	const unhandled = vi.fn();
+	process.on("unhandledRejection", unhandled);
+	try {
+		new Pending(() => {
+			throw new Error("refused");
+		});
+		new Pending(() => undefined).cancel();
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		expect(unhandled).not.toHaveBeenCalled();
+	} finally {
+		process.off("unhandledRejection", unhandled);
+	}
+});
+
+test("leaving the scope of using cancels", () => {
+	const withdraw = vi.fn();
+	if (Symbol.dispose === undefined) return;
+	const pending = new Pending(() => withdraw);
+	pending[Symbol.dispose]();
+	expect(withdraw).toHaveBeenCalledOnce();
+	expect(pending.status).toBe("cancelled");
+});
