@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kio::Pending;
 
 use super::{
-    Shared, Subscription, TrackFetch, TrackInfoQuery, TrackSubscribe, state::State,
-    subscription::Entry,
+    Shared, Subscription, TrackFetch, TrackInfoQuery, TrackSubscribe, pending::Outcome,
+    state::State, subscription::Entry,
 };
 use crate::{
     Error, Result,
@@ -111,13 +111,9 @@ impl TrackConsumer {
             priority,
             frame_start,
         } = fetch.into().unwrap_or_default();
-        let fetch = self.shared.change(|state, _| {
+        let outcome = self.shared.change(|state, _| {
             if let Some(group) = state.cached(sequence, frame_start) {
-                return Ok(TrackFetch::cached(
-                    self.shared.clone(),
-                    group.clone(),
-                    frame_start,
-                ));
+                return Ok(Outcome::Cached(group.clone()));
             }
             state.check_open()?;
             if state.boundary.is_some_and(|boundary| sequence >= boundary) {
@@ -135,9 +131,13 @@ impl TrackConsumer {
                 false if !state.fetches.handled(&sequence) => return Err(Error::NotFound),
                 false => state.start_fetch(sequence, priority, frame_start)?,
             };
-            Ok(TrackFetch::asked(self.shared.clone(), answer, frame_start))
+            Ok(Outcome::Asked(answer))
         })?;
-        Ok(Pending::new(fetch))
+        Ok(Pending::new(TrackFetch::new(
+            self.shared.clone(),
+            outcome,
+            frame_start,
+        )))
     }
 }
 

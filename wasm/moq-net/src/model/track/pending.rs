@@ -105,25 +105,15 @@ pub struct TrackFetch {
     frame_start: u64,
 }
 
-enum Outcome {
+/// Where the group of a fetch comes from.
+pub(crate) enum Outcome {
     Cached(Arc<group::Shared>),
     Asked(Answer<Arc<group::Shared>>),
 }
 
 impl TrackFetch {
-    pub(crate) fn cached(shared: Arc<Shared>, group: Arc<group::Shared>, frame_start: u64) -> Self {
-        Self::new(shared, Outcome::Cached(group), frame_start)
-    }
-
-    pub(crate) fn asked(
-        shared: Arc<Shared>,
-        answer: Answer<Arc<group::Shared>>,
-        frame_start: u64,
-    ) -> Self {
-        Self::new(shared, Outcome::Asked(answer), frame_start)
-    }
-
-    fn new(shared: Arc<Shared>, outcome: Outcome, frame_start: u64) -> Self {
+    /// Must not be called under the lock of the track.
+    pub(crate) fn new(shared: Arc<Shared>, outcome: Outcome, frame_start: u64) -> Self {
         Self {
             _channel: shared.channel.consume(),
             shared,
