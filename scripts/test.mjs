@@ -1,18 +1,18 @@
-// Everything that needs no network and no published peer: the Rust tests natively and on wasm32, kio's interleavings, the
+// Everything that needs no network and no published peer: the Rust tests natively and on wasm32, kio's interleavings (and miri), the
 // TypeScript tests in Node and in a real Chromium against the embedded relay.
 //
-//   node scripts/test.mjs [native|wasm32|loom|node|browser ...]      default: all
+//   node scripts/test.mjs [native|wasm32|loom|miri|node|browser ...]      default: all
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
-import { main, start } from "./process.mjs";
+import { ask, main, start } from "./process.mjs";
 import { setup } from "./setup.mjs";
 import { environment, find, out, root, wasm } from "./tools.mjs";
 
 const say = (text) => console.log(`test: ${text}`);
 
 /** Runs `cargo test` and counts. A test that makes no progress for a minute is a lost wake-up: it is killed, and fails. */
-async function cargo(args, env = {}) {
+async function cargo(args, env = {}, command = ["test"]) {
 	const counts = { passed: 0, failed: 0, hung: 0 };
 	let child;
 	const line = (text) => {
@@ -28,7 +28,7 @@ async function cargo(args, env = {}) {
 		if (text && !/^test .* ok$|^running \d+ test|^test result: ok/.test(text)) console.log(text);
 	};
 	// --workspace and explicit packages alike go on after a failing crate, so that the count is whole.
-	child = start("cargo", ["test", "--locked", "--no-fail-fast", ...args], {
+	child = start("cargo", [...command, "--locked", "--no-fail-fast", ...args], {
 		cwd: wasm,
 		env: { ...(await environment()), ...env },
 		line,
@@ -88,6 +88,17 @@ const parts = {
 				RUSTFLAGS: "--cfg loom",
 			}),
 	},
+	// Undefined behaviour and leaks in kio, where a nightly toolchain with miri happens to be.
+	miri: {
+		here: async () => (await ask("cargo", ["+nightly", "miri", "--version"], { cwd: wasm })) !== undefined,
+		missing: "rustup toolchain install nightly --component miri",
+		run: () =>
+			cargo(["-p", "kio@0.1.0", "--target-dir", "target/miri"], { MIRIFLAGS: "-Zmiri-strict-provenance" }, [
+				"+nightly",
+				"miri",
+				"test",
+			]),
+	},
 	node: { built: true, run: () => vitest("node") },
 	browser: { built: true, run: () => vitest("browser") },
 };
@@ -101,6 +112,11 @@ main(async () => {
 	const total = { passed: 0, failed: 0 };
 	const lines = [];
 	for (const name of names) {
+		const { here, missing } = parts[name];
+		if (here && !(await here())) {
+			lines.push(`${name}: not on this machine, left out (to have it: ${missing})`);
+			continue;
+		}
 		say(name);
 		const { passed, failed } = await parts[name].run();
 		// A part in which nothing ran proves nothing.
