@@ -57,6 +57,13 @@ async function check(url, relay) {
 		last = await state();
 		if (last.frames < 200) problems.push(`only ${last.frames} different frames were decoded and drawn in 10 s`);
 		if (!last.chat.includes(line)) problems.push("the chat line did not come back over the relay");
+		// What the worker is for: a busy page costs it nothing.
+		const blocked = await page.evaluate(() => globalThis.moqDemo.block(1000));
+		say(
+			`page blocked for ${Math.round(blocked.blockedMs)} ms: the core worker received ${blocked.received} pictures and ` +
+				`decoded ${blocked.decoded}, at most ${Math.round(blocked.longestGapMs)} ms apart`,
+		);
+		if (blocked.decoded < 25) problems.push(`only ${blocked.decoded} pictures were decoded while the page was blocked`);
 	} catch (error) {
 		problems.push(error.message);
 		last = await state().catch(() => undefined);
