@@ -36,12 +36,19 @@ export function describe(error: unknown): string {
 export function streamReason(code: number): unknown {
 	const plain = Object.assign(new Error(`code ${code}`), { source: "stream", streamErrorCode: code });
 	if (typeof WebTransportError === "undefined") return plain;
-	// The constructor changed: (message, init) now, one init object before. The one that keeps the code is right.
-	const current = new WebTransportError(`code ${code}`, { streamErrorCode: code });
-	if (current.streamErrorCode === code) return current;
-	const Older = WebTransportError as unknown as new (init: { streamErrorCode: number }) => WebTransportError;
-	const older = new Older({ streamErrorCode: code });
-	return older.streamErrorCode === code ? older : plain;
+	// The constructor changed from one init object to (message, init), and each form refuses or ignores the other's
+	// arguments: the one that keeps the code is right.
+	const forms: unknown[][] = [[`code ${code}`, { streamErrorCode: code }], [{ streamErrorCode: code }]];
+	const Constructor = WebTransportError as unknown as new (...args: unknown[]) => WebTransportError;
+	for (const args of forms) {
+		try {
+			const reason = new Constructor(...args);
+			if (reason.streamErrorCode === code) return reason;
+		} catch {
+			// Not this form.
+		}
+	}
+	return plain;
 }
 
 /** A failure to get or keep a connection. */
