@@ -3,11 +3,15 @@ import type { AnnounceEvent } from "../worker/protocol/model.ts";
 import type { AnnounceData, AnnouncePortEvent, AnnounceRequest } from "../worker/protocol/port.ts";
 import { Anchor } from "./anchor.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { ClosedError, errorFrom, type MoqError } from "./error.ts";
 import { Line } from "./line.ts";
 import type { Link } from "./link/link.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
+
+/** Makes the object users hold; `data.record` belongs to it. */
+let makeAnnouncement: (link: Link, data: AnnounceData) => Announcement;
 
 /** One event of an {@link AnnounceStream}. */
 export class Announcement {
@@ -22,13 +26,16 @@ export class Announcement {
 	#state: "held" | "retained" | "taken" | "freed" = "held";
 	#broadcast: BroadcastConsumer | undefined;
 
-	/** Made by the stream; `data.record` belongs to this object. */
-	constructor(link: Link, data: AnnounceData) {
+	private constructor(link: Link, data: AnnounceData) {
 		this.#link = link;
 		this.#record = data.record;
 		this.path = data.path;
 		this.event = data.event;
 		this.hops = data.hops;
+	}
+
+	static {
+		makeAnnouncement = (link, data) => new Announcement(link, data);
 	}
 
 	/**
@@ -42,7 +49,7 @@ export class Announcement {
 			throw new ClosedError({ kind: "closed", message: `the announcement of ${this.path} was freed` });
 		}
 		this.#state = "taken";
-		this.#broadcast = broadcastConsumer(new Anchor(this.#link, "broadcast", this.#record), this.path);
+		this.#broadcast = keeping(broadcastConsumer(new Anchor(this.#link, "broadcast", this.#record), this.path), this);
 		return this.#broadcast;
 	}
 
@@ -88,11 +95,8 @@ class Announcements {
 		this.#grant(ANNOUNCE_WINDOW);
 	}
 
-	read(options?: WaitOptions): Pending<Announcement | undefined> {
-		return this.#line.read(
-			{ take: () => this.#take(), wake: () => undefined, map: (announcement) => announcement },
-			options,
-		);
+	read<R>(map: (announcement: Announcement | undefined) => R, options?: WaitOptions): Pending<R> {
+		return this.#line.read({ take: () => this.#take(), wake: () => undefined, map }, options);
 	}
 
 	#take(): { item: Announcement | undefined } | undefined {
@@ -109,7 +113,7 @@ class Announcements {
 		switch (event.type) {
 			case "records":
 				for (const data of event.records) {
-					const announcement = new Announcement(this.anchor.link, data);
+					const announcement = makeAnnouncement(this.anchor.link, data);
 					if (this.#line.isEmpty) this.#arrived.push(announcement);
 					else {
 						this.#grant(1);
@@ -166,7 +170,7 @@ export class AnnounceStream {
 
 	/** The next event; undefined when the stream was closed. Whoever calls this frees the announcement. */
 	next(options?: WaitOptions): Pending<Announcement | undefined> {
-		return this.#announcements.read(options);
+		return this.#announcements.read((announcement) => announcement && keeping(announcement, this), options);
 	}
 
 	/** Stop listening. Announcements that were given out stay valid. */

@@ -1,5 +1,6 @@
 import { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { type TrackConsumer, trackConsumer } from "./track-consumer.ts";
 
@@ -38,7 +39,7 @@ export class BroadcastConsumer {
 		this.#anchor.check();
 		const anchor = new Anchor(this.#anchor.link, "track");
 		anchor.make("track", { track: anchor.id, broadcast: this.#anchor.id, name });
-		return trackConsumer(anchor, name);
+		return keeping(trackConsumer(anchor, name), this);
 	}
 
 	/** Another handle to the same broadcast, to be closed on its own. */
@@ -46,7 +47,7 @@ export class BroadcastConsumer {
 		this.#anchor.check();
 		const anchor = new Anchor(this.#anchor.link, "broadcast");
 		anchor.make("cloneBroadcast", { broadcast: anchor.id, from: this.#anchor.id });
-		return new BroadcastConsumer(anchor, this.path);
+		return keeping(new BroadcastConsumer(anchor, this.path), this);
 	}
 
 	/** Let go of it. Tracks that were looked up go on. */

@@ -2,6 +2,7 @@ import type { TrackInfoData } from "../worker/protocol/model.ts";
 import { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { type TrackProducer, trackProducer } from "./track-producer.ts";
 
@@ -46,7 +47,8 @@ export class BroadcastProducer {
 		argument.text("name", name);
 		const checked = argument.trackInfo(info);
 		this.#anchor.check();
-		const track = trackProducer(this.#anchor, name, checked, (ended) => this.#tracks.delete(ended));
+		const made = trackProducer(this.#anchor, name, checked, (ended) => this.#tracks.delete(ended));
+		const track = keeping(made, this);
 		this.#tracks.add(track);
 		return track;
 	}
@@ -56,7 +58,7 @@ export class BroadcastProducer {
 		this.#anchor.check();
 		const anchor = new Anchor(this.#anchor.link, "broadcast");
 		anchor.make("consume", { broadcast: anchor.id, producer: this.#anchor.id });
-		return broadcastConsumer(anchor, this.path);
+		return keeping(broadcastConsumer(anchor, this.path), this);
 	}
 
 	/** Unannounce it. Tracks that were not finished fail for their readers. */

@@ -11,6 +11,20 @@ interface Leak {
 	warning: string | undefined;
 }
 
+/** What an object needs, by the object: as long as the key lives, so do the values. */
+const needs = new WeakMap<object, Set<object>>();
+
+/**
+ * While `owner` is in use, `needed` is too: a track that somebody writes to keeps its broadcast announced and its
+ * connection open, whoever forgot those.
+ */
+export function keeping<T extends object>(owner: T, ...needed: object[]): T {
+	const all = needs.get(owner) ?? new Set();
+	for (const one of needed) all.add(one);
+	needs.set(owner, all);
+	return owner;
+}
+
 let registry: FinalizationRegistry<Leak> | undefined;
 const warned = new Set<string>();
 

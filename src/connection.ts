@@ -6,6 +6,7 @@ import type { AnnounceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
 import type { BroadcastConsumer } from "./broadcast-consumer.ts";
 import type { BroadcastProducer } from "./broadcast-producer.ts";
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { errorFrom, type MoqError } from "./error.ts";
 import type { Link } from "./link/link.ts";
@@ -78,7 +79,10 @@ export class Connection extends EventTarget {
 	readonly publish: Origin;
 	/** Filled by the peer. */
 	readonly consume: Origin;
-	/** Resolves when either side closed the connection; rejects with what else ended it. Never raises unhandled. */
+	/**
+	 * Resolves when either side closed the connection without an error (code 0); rejects with what else ended it: kind
+	 * `app` when the peer closed with a code of its own. Never raises an unhandled rejection.
+	 */
 	readonly closed: Promise<CloseInfo>;
 	readonly #anchor: Anchor;
 	#state: ConnectionState = "connected";
@@ -117,6 +121,9 @@ export class Connection extends EventTarget {
 		});
 		this.closed.catch(() => undefined);
 		anchor.hold(this);
+		// What was found or announced through an origin needs the connections that join it to peers.
+		keeping(publish, this);
+		keeping(consume, this);
 	}
 
 	static {

@@ -5,9 +5,11 @@
  * {@link MoqError}; every handle has `close()`. Importing does nothing, in browsers and elsewhere.
  */
 
-export type { ErrorKind, ErrorScope } from "../worker/protocol/error.ts";
+export type { WorkerStats as RuntimeStats } from "../worker/protocol/control.ts";
+export type { ErrorData, ErrorKind, ErrorScope } from "../worker/protocol/error.ts";
 export type {
 	AnnounceEvent,
+	CoreStats,
 	SubscriptionData as Subscription,
 	TrackInfoData as TrackInfo,
 	Version,
@@ -48,7 +50,7 @@ export type { WasmSource } from "./link/wasm.ts";
 export { Origin, Publication } from "./origin.ts";
 export type { FrameData, WriteOptions } from "./payload.ts";
 export { Pending, type PendingStart, type PendingStatus, type WaitOptions } from "./pending.ts";
-export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./runtime.ts";
+export { loadRuntime, Runtime, type RuntimeOptions } from "./runtime.ts";
 export { type FetchOptions, PendingSubscription, TrackConsumer } from "./track-consumer.ts";
 export { type FrameInit, TrackProducer } from "./track-producer.ts";
 export { TrackSubscriber } from "./track-subscriber.ts";

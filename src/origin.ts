@@ -3,6 +3,7 @@ import { type AnnounceStream, announceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
 import { type BroadcastProducer, broadcastProducer } from "./broadcast-producer.ts";
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import type { Link } from "./link/link.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
@@ -73,7 +74,7 @@ export class Origin {
 	announced(prefix = ""): AnnounceStream {
 		argument.text("prefix", prefix);
 		this.#anchor.check();
-		return announceStream(this.#anchor, prefix);
+		return keeping(announceStream(this.#anchor, prefix), this);
 	}
 
 	/** The broadcast at `path` if it is announced now; rejects with a NotFoundError at once when it is not. */
@@ -90,7 +91,8 @@ export class Origin {
 	createBroadcast(path: string): BroadcastProducer {
 		argument.text("path", path);
 		this.#anchor.check();
-		const broadcast = broadcastProducer(this.#anchor, path, (ended) => this.#broadcasts.delete(ended));
+		const made = broadcastProducer(this.#anchor, path, (ended) => this.#broadcasts.delete(ended));
+		const broadcast = keeping(made, this);
 		this.#broadcasts.add(broadcast);
 		return broadcast;
 	}
@@ -102,7 +104,7 @@ export class Origin {
 		this.#anchor.check();
 		const anchor = new Anchor(this.#anchor.link, "publication");
 		anchor.make("publish", { publication: anchor.id, origin: this.#anchor.id, path, broadcast: from.id });
-		return publication(anchor, path);
+		return keeping(publication(anchor, path), this, broadcast);
 	}
 
 	/** Withdraw everything that was announced here. */
@@ -124,7 +126,7 @@ export class Origin {
 			const { link, id: origin } = this.#anchor;
 			const id = link.mint();
 			const args = () => ({ broadcast: id, origin, path });
-			const map = () => broadcastConsumer(new Anchor(link, "broadcast", id), path);
+			const map = () => keeping(broadcastConsumer(new Anchor(link, "broadcast", id), path), this);
 			return this.#anchor.wait(call, { id, args, map }, options);
 		});
 	}

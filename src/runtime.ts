@@ -24,9 +24,6 @@ export interface RuntimeOptions extends WaitOptions {
 	name?: string;
 }
 
-/** Live objects of a worker; every count returns to its start when everything was closed. */
-export type RuntimeStats = WorkerStats;
-
 /** Makes the object users hold, around a worker that is up. */
 export let makeRuntime: (link: Link, source?: WorkerSource) => Runtime;
 
@@ -87,7 +84,7 @@ export class Runtime {
 	}
 
 	/** Live objects of the worker, for tests and figures. */
-	stats(options?: WaitOptions): Pending<RuntimeStats> {
+	stats(options?: WaitOptions): Pending<WorkerStats> {
 		return new Pending((resolve, reject) => {
 			this.#link.stats({ resolve, reject });
 			return undefined;

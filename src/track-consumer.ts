@@ -2,6 +2,7 @@ import { READ_WINDOW } from "../worker/protocol/limits.ts";
 import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
 import { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { type GroupConsumer, groupConsumer } from "./group-consumer.ts";
 import { Pending, type PendingStart, type WaitOptions } from "./pending.ts";
@@ -21,18 +22,27 @@ export interface FetchOptions extends WaitOptions {
 /** Makes the object users hold. */
 export let trackConsumer: (anchor: Anchor, name: string) => TrackConsumer;
 
+let pendingSubscription: (
+	start: PendingStart<TrackSubscriber>,
+	state: () => SubscriptionState | undefined,
+	options: WaitOptions | undefined,
+) => PendingSubscription;
+
 /** A subscription that waits for its confirmation; its preferences can be changed meanwhile. */
 export class PendingSubscription extends Pending<TrackSubscriber> {
 	readonly #state: () => SubscriptionState | undefined;
 
-	/** Made by {@link TrackConsumer.subscribe}. */
-	constructor(
+	private constructor(
 		start: PendingStart<TrackSubscriber>,
 		state: () => SubscriptionState | undefined,
 		options: WaitOptions | undefined,
 	) {
 		super(start, options);
 		this.#state = state;
+	}
+
+	static {
+		pendingSubscription = (start, state, options) => new PendingSubscription(start, state, options);
 	}
 
 	/**
@@ -92,7 +102,7 @@ export class TrackConsumer {
 				port: opened.port,
 			};
 			anchor.link.call("subscribe", args, {
-				resolve: (info) => resolve(trackSubscriber(opened.state, info)),
+				resolve: (info) => resolve(keeping(trackSubscriber(opened.state, info), this)),
 				reject: (error) => {
 					anchor.fail(error);
 					reject(error);
@@ -104,7 +114,7 @@ export class TrackConsumer {
 				opened.state.reader.close();
 			};
 		};
-		return new PendingSubscription(start, () => state, { signal: prefs.signal });
+		return pendingSubscription(start, () => state, { signal: prefs.signal });
 	}
 
 	/** One group from the cache of the worker: nobody is asked for it. Undefined: it is not there. */
@@ -112,7 +122,7 @@ export class TrackConsumer {
 		return new Pending((resolve, reject) => {
 			const checked = argument.whole("sequence", sequence);
 			this.#anchor.check();
-			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group)), reject });
+			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group, this)), reject });
 			const args = { ...fetched.args(), track: this.#anchor.id, sequence: checked };
 			this.#anchor.link.call("getGroup", args, {
 				resolve: (isThere) => {
@@ -136,7 +146,7 @@ export class TrackConsumer {
 			const priority = argument.optionalWhole("priority", options.priority, 255);
 			const frameStart = argument.optionalWhole("frameStart", options.frameStart);
 			this.#anchor.check();
-			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group)), reject });
+			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group, this)), reject });
 			const args = {
 				...fetched.args(),
 				track: this.#anchor.id,
@@ -173,6 +183,6 @@ export class TrackConsumer {
 
 disposeByClose(TrackConsumer);
 
-function give(group: FetchedGroup): GroupConsumer {
-	return groupConsumer(group.buffer, group.anchor);
+function give(group: FetchedGroup, track: TrackConsumer): GroupConsumer {
+	return keeping(groupConsumer(group.buffer, group.anchor), track);
 }

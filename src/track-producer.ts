@@ -1,6 +1,7 @@
 import { WRITE_WINDOW } from "../worker/protocol/limits.ts";
 import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
 import { Anchor } from "./anchor.ts";
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { type GroupProducer, groupProducer } from "./group-producer.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
@@ -96,12 +97,12 @@ export class TrackProducer {
 
 	/** A new group after the newest one. */
 	appendGroup(): GroupProducer {
-		return groupProducer(this.#writer.group());
+		return keeping(groupProducer(this.#writer.group()), this);
 	}
 
 	/** A group with this sequence, in any order; the group is refused when it is taken. */
 	createGroup(sequence: number): GroupProducer {
-		return groupProducer(this.#writer.group(sequence));
+		return keeping(groupProducer(this.#writer.group(sequence)), this);
 	}
 
 	/**
@@ -135,7 +136,7 @@ export class TrackProducer {
 		this.#anchor.check();
 		const anchor = new Anchor(this.#anchor.link, "track");
 		anchor.make("consumeTrack", { track: anchor.id, producer: this.#anchor.id });
-		return trackConsumer(anchor, this.name);
+		return keeping(trackConsumer(anchor, this.name), this);
 	}
 
 	/** The track as a sink. Closing the stream finishes the track, aborting it aborts the track. */

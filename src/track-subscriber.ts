@@ -1,6 +1,7 @@
 import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
 import type { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { ClosedError, MoqError } from "./error.ts";
 import type { Frame } from "./frame.ts";
@@ -98,17 +99,19 @@ export class TrackSubscriber {
 
 	/** The next group in the order of sequences; groups that come late are skipped. Undefined: the track is finished. */
 	nextGroup(options?: WaitOptions): Pending<GroupConsumer | undefined> {
-		return this.#state.lanes.readNext(consumer, options);
+		return this.#state.lanes.readNext((group) => this.#consumer(group), options);
 	}
 
 	/** The next group in the order of arrival. Undefined: the track is finished. */
 	recvGroup(options?: WaitOptions): Pending<GroupConsumer | undefined> {
-		return this.#state.lanes.readAny(consumer, options);
+		return this.#state.lanes.readAny((group) => this.#consumer(group), options);
 	}
 
 	/** Waits for one group. Undefined: the track ended without it. */
 	getGroup(sequence: number, options?: WaitOptions): Pending<GroupConsumer | undefined> {
-		return Pending.from(() => this.#state.lanes.readGroup(argument.whole("sequence", sequence), consumer, options));
+		return Pending.from(() =>
+			this.#state.lanes.readGroup(argument.whole("sequence", sequence), (group) => this.#consumer(group), options),
+		);
 	}
 
 	/** The first frame of the next group that has one; the rest of that group is dropped. For one-frame groups. */
@@ -132,14 +135,18 @@ export class TrackSubscriber {
 	[Symbol.asyncIterator](): AsyncIterator<GroupConsumer, undefined> {
 		return {
 			next: async () => {
-				const group = await this.#state.lanes.next();
-				return group ? { value: groupConsumer(group), done: false } : { value: undefined, done: true };
+				const group = this.#consumer(await this.#state.lanes.next());
+				return group ? { value: group, done: false } : { value: undefined, done: true };
 			},
 			return: () => {
 				this.close();
 				return Promise.resolve({ value: undefined, done: true });
 			},
 		};
+	}
+
+	#consumer(group: GroupBuffer | undefined): GroupConsumer | undefined {
+		return group && keeping(groupConsumer(group), this);
 	}
 
 	/**
@@ -182,8 +189,4 @@ async function fresh(group: GroupBuffer): Promise<Frame | undefined> {
 		if (error instanceof MoqError && SKIPPED.has(error.kind)) return undefined;
 		throw error;
 	}
-}
-
-function consumer(group: GroupBuffer | undefined): GroupConsumer | undefined {
-	return group && groupConsumer(group);
 }

@@ -106,7 +106,9 @@ export class AnnouncedEntry {
 		if (this.#isOver && this.#untold.size === 0) this.#port.postMessage({ type: "end" } satisfies AnnouncePortEvent);
 	}
 
-	#handOver(id: Id, { path, event, hops, broadcast }: AnnounceRecord): AnnounceData {
+	/** The core names paths below the prefix; the page names them as it would ask for them. */
+	#handOver(id: Id, { path: below, event, hops, broadcast }: AnnounceRecord): AnnounceData {
+		const path = [...this.recipe.prefix.split("/"), below].filter((part) => part !== "").join("/");
 		if (broadcast !== undefined) this.#desk.deliver(id, broadcast, path);
 		return { record: id, path, event, hops };
 	}

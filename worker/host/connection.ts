@@ -120,8 +120,9 @@ export class ConnectionEntry {
 		// Freed by the page: it knows.
 		if (this.#session.type !== "connected" || this.#session.handle !== session) return;
 		this.#session = { type: "over" };
-		this.#api.free(session);
 		this.#port.postMessage(event);
+		// A core that crashed has nothing left to free, and has said so on its own way.
+		if (event.error?.kind !== "worker-crashed") this.#api.free(session);
 	}
 }
 

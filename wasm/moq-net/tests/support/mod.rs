@@ -7,6 +7,4 @@
 
 pub mod executor;
 pub mod host;
-pub mod net;
-pub mod raw;
 pub mod transport;
