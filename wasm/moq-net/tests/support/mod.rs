@@ -7,4 +7,5 @@
 
 pub mod executor;
 pub mod host;
+pub mod look;
 pub mod transport;
