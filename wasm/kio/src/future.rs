@@ -101,3 +101,43 @@ fn poll_retained<R>(
     }
     result
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::Waker;
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::{Context, Pending, Poll, Waiter, wait};
+    use crate::state::lock;
+    use crate::{Consumer, Producer};
+
+    struct Never(Consumer<()>);
+
+    impl super::Future for Never {
+        type Output = ();
+
+        fn poll(&self, waiter: &Waiter) -> Poll<()> {
+            self.0
+                .poll(waiter, |_| Poll::Pending)
+                .map(|_: Result<(), _>| ())
+        }
+    }
+
+    #[test]
+    fn future_polled_for_ever_takes_one_place_in_its_list() {
+        let producer = Producer::new(());
+        let mut pending = Pending::new(Never(producer.consume()));
+        let mut adapter = pin!(wait(|waiter| producer.poll_closed(waiter)));
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..if cfg!(miri) { 100 } else { 10_000 } {
+            assert!(pin!(&mut pending).poll(&mut cx).is_pending());
+            assert!(adapter.as_mut().poll(&mut cx).is_pending());
+            let state = lock(&producer.cell);
+            assert_eq!((state.changed.len(), state.ended.len()), (1, 1));
+        }
+    }
+}
