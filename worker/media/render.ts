@@ -8,10 +8,9 @@ import type {
 } from "../protocol/media.ts";
 import { REPORT_INTERVAL_MS } from "../protocol/media.ts";
 import { epochMs } from "./clock.ts";
-import { readStamp, STAMP_AREA, STAMP_COLUMNS, STAMP_ROWS, stampAge } from "./stamp.ts";
-
-/** Pixels a stamp's cell is read at. */
-const READ_CELL = 8;
+import { hasGpu } from "./gpu.ts";
+import { type Stamp, stampAge } from "./stamp.ts";
+import { StampReader } from "./stamp-reader.ts";
 
 /** Entries of one report; at 240 pictures a second four reports a second fit four times. */
 const MAX_REPORTED = 256;
@@ -39,7 +38,8 @@ export class Renderer {
 	readonly #timer: ReturnType<typeof setInterval>;
 
 	constructor({ canvas, pictures, events, readStamps }: RenderInit) {
-		const context = canvas.getContext("2d", { alpha: false, desynchronized: true });
+		// Without a GPU a canvas in plain memory is drawn to several times faster than one on a GPU that is only played.
+		const context = canvas.getContext("2d", { alpha: false, willReadFrequently: !hasGpu() });
 		if (!context) throw new Error("this browser has no 2D context for an OffscreenCanvas");
 		this.#canvas = canvas;
 		this.#context = context;
@@ -80,10 +80,22 @@ export class Renderer {
 		this.#newest = undefined;
 		this.#paint(frame);
 		const drawnMs = epochMs();
-		const stamp = this.#stamps?.read(frame);
-		const seen = stamp && { counter: stamp.counter, latencyMs: stampAge(stamp.capturedMs, drawnMs) };
-		if (this.#drawn.length < MAX_REPORTED) this.#drawn.push({ timestampUs: frame.timestamp, drawnMs, ...seen });
-		this.#finish(frame);
+		if (!this.#stamps) {
+			this.#note({ timestampUs: frame.timestamp, drawnMs });
+			this.#finish(frame);
+			return;
+		}
+		const noted = (stamp?: Stamp): void => {
+			const seen = stamp && { counter: stamp.counter, latencyMs: stampAge(stamp.capturedMs, drawnMs) };
+			this.#note({ timestampUs: frame.timestamp, drawnMs, ...seen });
+			this.#finish(frame);
+		};
+		// A picture whose pixels cannot be had counts as one without a stamp.
+		this.#stamps.read(frame).then(noted, () => noted());
+	}
+
+	#note(picture: DrawnPicture): void {
+		if (this.#drawn.length < MAX_REPORTED) this.#drawn.push(picture);
 	}
 
 	#paint(frame: VideoFrame): void {
@@ -125,34 +137,5 @@ export class Renderer {
 			height: this.#canvas.height,
 		} satisfies RenderEvent);
 		this.#drawn = [];
-	}
-}
-
-/** Reads stamps out of pictures through a small canvas of its own: only the stamp's pixels come back from wherever the picture lives. */
-class StampReader {
-	readonly #context: OffscreenCanvasRenderingContext2D;
-
-	constructor() {
-		const canvas = new OffscreenCanvas(STAMP_COLUMNS * READ_CELL, STAMP_ROWS * READ_CELL);
-		const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-		if (!context) throw new Error("this browser has no 2D context for an OffscreenCanvas");
-		this.#context = context;
-	}
-
-	read(frame: VideoFrame) {
-		const { width, height } = this.#context.canvas;
-		const [pictureWidth, pictureHeight] = [frame.displayWidth, frame.displayHeight];
-		this.#context.drawImage(
-			frame,
-			STAMP_AREA.x * pictureWidth,
-			STAMP_AREA.y * pictureHeight,
-			STAMP_AREA.width * pictureWidth,
-			STAMP_AREA.height * pictureHeight,
-			0,
-			0,
-			width,
-			height,
-		);
-		return readStamp(this.#context.getImageData(0, 0, width, height));
 	}
 }

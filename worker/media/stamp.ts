@@ -12,11 +12,15 @@ export interface Stamp {
 	capturedMs: number;
 }
 
-/** The part of an RGBA image that a stamp is read from: exactly the stamp's area, at any scale. */
+/** The part of a picture that a stamp is read from: exactly the stamp's area, at any scale. */
 export interface StampImage {
-	data: Uint8ClampedArray;
+	/** Brightness of each pixel, one byte each, row by row. */
+	data: Uint8Array;
+	/** Pixels. */
 	width: number;
 	height: number;
+	/** Bytes from one row to the next. */
+	stride: number;
 }
 
 const DATA_COLUMNS = 32;
@@ -93,7 +97,7 @@ export function stampCells({ counter, capturedMs }: Stamp): boolean[] {
 }
 
 /** Mean brightness of the middle half of a cell: its edges bleed into its neighbours. */
-function cellLevel({ data, width, height }: StampImage, column: number, row: number): number {
+function cellLevel({ data, width, height, stride }: StampImage, column: number, row: number): number {
 	const cellWidth = width / STAMP_COLUMNS;
 	const cellHeight = height / STAMP_ROWS;
 	const left = Math.floor((column + 0.25) * cellWidth);
@@ -101,13 +105,8 @@ function cellLevel({ data, width, height }: StampImage, column: number, row: num
 	const top = Math.floor((row + 0.25) * cellHeight);
 	const bottom = Math.max(top + 1, Math.floor((row + 0.75) * cellHeight));
 	let sum = 0;
-	for (let y = top; y < bottom; y++) {
-		for (let x = left; x < right; x++) {
-			const at = 4 * (y * width + x);
-			sum += (data[at] ?? 0) + (data[at + 1] ?? 0) + (data[at + 2] ?? 0);
-		}
-	}
-	return sum / (3 * (right - left) * (bottom - top));
+	for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) sum += data[y * stride + x] ?? 0;
+	return sum / ((right - left) * (bottom - top));
 }
 
 function toBytes(value: number, count: number): number[] {

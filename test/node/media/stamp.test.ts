@@ -5,7 +5,7 @@ import { readStamp, STAMP_COLUMNS, STAMP_ROWS, type Stamp, stampAge, stampCells 
 function picture(stamp: Stamp, { black = 16, white = 235, size = 8, noise = 0 } = {}) {
 	const width = STAMP_COLUMNS * size;
 	const height = STAMP_ROWS * size;
-	const data = new Uint8ClampedArray(4 * width * height);
+	const data = new Uint8ClampedArray(width * height);
 	const cells = stampCells(stamp);
 	let seed = 1;
 	for (let i = 0; i < width * height; i++) {
@@ -13,9 +13,9 @@ function picture(stamp: Stamp, { black = 16, white = 235, size = 8, noise = 0 } 
 		const column = Math.floor((i % width) / size);
 		const row = Math.floor(Math.floor(i / width) / size);
 		const level = (cells[row * STAMP_COLUMNS + column] ? white : black) + ((seed / 2147483647) * 2 - 1) * noise;
-		data.set([level, level, level, 255], 4 * i);
+		data[i] = level;
 	}
-	return { data, width, height };
+	return { data: new Uint8Array(data), width, height, stride: width };
 }
 
 const stamp = { counter: 0x00c0ffee % 2 ** 24, capturedMs: 0xdeadbeef };
@@ -43,9 +43,8 @@ describe("stamp", () => {
 				const top = Math.floor(cell / STAMP_COLUMNS) * 8;
 				for (let y = top; y < top + 8; y++)
 					for (let x = left; x < left + 8; x++) {
-						const at = 4 * (y * image.width + x);
-						const value = level === "grey" ? 128 : 251 - (image.data[at] ?? 0);
-						image.data.fill(value, at, at + 3);
+						const at = y * image.width + x;
+						image.data[at] = level === "grey" ? 128 : 251 - (image.data[at] ?? 0);
 					}
 				expect(readStamp(image), `cell ${cell} ${level}`).toBeUndefined();
 			}

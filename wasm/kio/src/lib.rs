@@ -26,8 +26,3 @@ pub use shared::{Shared, SharedMut};
 pub use state::{Mut, Ref};
 pub use waiter::{Waiter, WaiterList};
 pub use weak::Weak;
-
-/// Compiles and runs the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

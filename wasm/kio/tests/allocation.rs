@@ -44,7 +44,7 @@ fn write_with_nobody_waiting_allocates_nothing() {
     let consumer = producer.consume();
     let shared = Shared::new(0);
     let counted = allocations(|| {
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             if let Ok(mut value) = producer.write() {
                 *value += 1;
             }
@@ -60,7 +60,7 @@ fn handles_come_and_go_without_memory() {
     let producer = Producer::new(0);
     let weak = producer.downgrade();
     let counted = allocations(|| {
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             let reader = producer.consume();
             drop((
                 reader.clone(),
@@ -80,7 +80,7 @@ fn one_parked_waiter_per_list_needs_no_heap() {
     let consumer = producer.consume();
     let waiter = Waiter::noop();
     let counted = allocations(|| {
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             assert!(consumer.poll(&waiter, |_| Poll::<()>::Pending).is_pending());
             assert!(consumer.poll_closed(&waiter).is_pending());
             assert!(producer.poll_unused(&waiter).is_pending());

@@ -1,6 +1,7 @@
 //! Media over QUIC: the model, the wire codec and the sessions, independent of any transport.
 #![forbid(unsafe_code)]
 
+mod client;
 pub mod coding;
 mod error;
 mod limits;
@@ -8,11 +9,16 @@ pub mod lite;
 mod model;
 mod path;
 mod runtime;
+mod server;
+mod session;
+mod tasks;
 mod time;
 mod version;
 
+pub use client::{Client, Config};
 pub use error::{Error, Result, Scope, Subject};
 pub use limits::Limits;
+pub use lite::Role;
 pub use model::{
     AnnounceConsumer, AnnounceProducer, Announced, BroadcastConsumer, BroadcastDynamic,
     BroadcastInfo, BroadcastProducer, BroadcastPublish, BroadcastRequest, BroadcastRequested,
@@ -23,5 +29,7 @@ pub use model::{
 };
 pub use path::{Path, PathOwned};
 pub use runtime::{Host, Runtime, Sleep};
+pub use server::{Request, Server};
+pub use session::{Bandwidth, Close, Driver, Session};
 pub use time::{Instant, Timescale, Timestamp};
 pub use version::{Negotiation, Version};

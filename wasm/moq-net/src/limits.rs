@@ -73,6 +73,11 @@ pub struct Limits {
     pub setup_timeout: Duration,
     /// For the next byte of a group stream when the subscription sets no shorter max latency. Then the stream is reset.
     pub stall: Duration,
+    /// How long a group stream that makes no progress goes on once its group is stale. Then it is reset with `Old`. Long enough
+    /// that a full window on a link that works is no reason to lose a group.
+    pub stale_grace: Duration,
+    /// How long a subscription without a max latency waits for groups that its end has overtaken.
+    pub late_groups: Duration,
     /// How long a track nobody reads keeps its upstream subscription before it is torn down with `Cancel`.
     pub linger: Duration,
     /// How long a session that was told to close may take to end by itself.
@@ -127,6 +132,8 @@ impl Limits {
             control_timeout: Duration::from_secs(10),
             setup_timeout: Duration::from_secs(5),
             stall: Duration::from_secs(30),
+            stale_grace: Duration::from_secs(1),
+            late_groups: Duration::from_millis(500),
             linger: Duration::from_secs(5),
             close_timeout: Duration::from_secs(1),
             drain: Duration::from_secs(10),

@@ -190,8 +190,29 @@ impl<R: RecvStream> Reader<R> {
         closed.map_err(|error| Error::from_transport(&error, version))
     }
 
-    /// Waits for a chunk that is not empty; false at the end of the stream.
-    async fn fill(&mut self) -> Result<bool> {
+    /// All of the next `size` bytes as one payload, if they have already arrived in one piece.
+    pub(crate) fn take_exact(&mut self, size: usize) -> Option<Bytes> {
+        if self.head.is_empty() && self.chunk.len() >= size {
+            return Some(self.chunk.split_to(size));
+        }
+        // What spans chunks is left to be read in pieces, except where nothing would be read.
+        (size == 0).then(Bytes::new)
+    }
+
+    /// Waits until there is something to read, or the stream has ended.
+    ///
+    /// # Errors
+    /// What broke the stream.
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        if !self.has_buffered() {
+            self.fill().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a chunk that is not empty; false at the end of the stream. Only when nothing but the start of a value is
+    /// buffered, which is what [`Self::try_decode`] leaves.
+    pub(crate) async fn fill(&mut self) -> Result<bool> {
         debug_assert!(self.chunk.is_empty(), "what was read would be lost");
         while self.open {
             match self.stream.read_chunk(READ).await {

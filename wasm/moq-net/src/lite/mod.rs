@@ -3,6 +3,9 @@
 mod announce;
 mod compression;
 mod datagram;
+mod drain;
+pub(crate) mod establish;
+mod estimate;
 mod fetch;
 mod frame;
 mod goaway;
@@ -10,10 +13,14 @@ mod group;
 mod handshake;
 mod info;
 mod probe;
+mod publisher;
 mod reply;
+mod serve;
+mod session;
 mod setup;
 mod stream;
 mod subscribe;
+mod subscriber;
 mod track;
 
 #[cfg(test)]

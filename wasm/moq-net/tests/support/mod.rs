@@ -7,5 +7,6 @@
 
 pub mod executor;
 pub mod host;
-pub mod look;
+pub mod net;
+pub mod raw;
 pub mod transport;

@@ -1,0 +1,337 @@
+//! From a connected transport to a session: agreeing on a version, and SETUP.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    task::Poll,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use kio::Shared;
+use web_transport_trait as wt;
+
+use super::{
+    ClientSetup, DataType, ServerSetup, Setup,
+    session::{CONTROL_ORDER, Link, Peer, deadline, kio_poll, run},
+};
+use crate::{
+    Config, Driver, Error, Origin, Result, Role, Session, Version,
+    coding::{Reader, Writer},
+    session::Control,
+    tasks::TaskSet,
+};
+
+/// Which end of the connection this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+/// What the handshake agreed on.
+pub(crate) struct Agreed<T: wt::Session> {
+    pub(crate) version: Version,
+    /// The client's SETUP, as far as a server has already read it.
+    pub(crate) setup: Option<Setup>,
+    /// The stream of CLIENT_SETUP and SERVER_SETUP, which lives as long as the session.
+    pub(super) stream: Option<Bidi<T>>,
+}
+
+/// Both halves of a bidirectional stream.
+type Bidi<T> = (
+    Writer<<T as wt::Session>::SendStream>,
+    Reader<<T as wt::Session>::RecvStream>,
+);
+
+impl<T: wt::Session> Agreed<T> {
+    /// Agreed by the transport's token alone.
+    pub(crate) const fn token(version: Version) -> Self {
+        Self {
+            version,
+            setup: None,
+            stream: None,
+        }
+    }
+}
+
+/// Closes a transport whose handshake failed.
+pub(crate) fn refuse<T: wt::Session>(transport: &T, error: &Error) {
+    // Nothing is agreed, so the code is that of the common registry.
+    let code = error.to_session_code(Version::Lite02);
+    transport.close(code, &error.to_string());
+}
+
+/// The client's half of the negotiation inside the first stream.
+///
+/// # Errors
+/// [`Error::Timeout`], [`Error::Version`], or what the server sent instead of an answer.
+pub(crate) async fn offer<T: wt::Session>(transport: &T, config: &Config) -> Result<Agreed<T>> {
+    // Until the version is known: both that are negotiated this way read alike up to here.
+    let unknown = Version::Lite02;
+    let versions = in_stream(config);
+    let limit = config.runtime.limits().control_timeout;
+    deadline(&config.runtime, limit, async {
+        let (send, recv) = transport
+            .open_bi()
+            .await
+            .map_err(|error| Error::from_transport(&error, None))?;
+        let mut send = Writer::new(send, unknown);
+        send.set_priority(CONTROL_ORDER);
+        let mut recv = Reader::new(recv, unknown);
+        send.encode(&ClientSetup::offer(&versions)).await?;
+
+        let server: ServerSetup = recv.decode().await?;
+        let version = Version::from_code(server.version).ok_or(Error::Version)?;
+        if !versions.contains(&version) {
+            return Err(Error::Version);
+        }
+        send.set_version(version);
+        recv.set_version(version);
+        Ok(Agreed {
+            version,
+            setup: None,
+            stream: Some((send, recv)),
+        })
+    })
+    .await
+}
+
+/// The server's half of the negotiation inside the first stream.
+///
+/// # Errors
+/// [`Error::Timeout`], [`Error::Version`], or what the client sent instead of an offer.
+pub(crate) async fn answer<T: wt::Session>(transport: &T, config: &Config) -> Result<Agreed<T>> {
+    let unknown = Version::Lite02;
+    let versions = in_stream(config);
+    let limit = config.runtime.limits().setup_timeout;
+    deadline(&config.runtime, limit, async {
+        let (send, recv) = transport
+            .accept_bi()
+            .await
+            .map_err(|error| Error::from_transport(&error, None))?;
+        let mut send = Writer::new(send, unknown);
+        send.set_priority(CONTROL_ORDER);
+        let mut recv = Reader::new(recv, unknown);
+
+        let client: ClientSetup = recv.decode().await?;
+        let version = client.choose(&versions).ok_or(Error::Version)?;
+        let chosen = ServerSetup {
+            version: version.code(),
+            parameters: Vec::new(),
+        };
+        send.encode(&chosen).await?;
+        send.set_version(version);
+        recv.set_version(version);
+        Ok(Agreed {
+            version,
+            setup: None,
+            stream: Some((send, recv)),
+        })
+    })
+    .await
+}
+
+/// Those of the configured versions that are negotiated inside the first stream.
+fn in_stream(config: &Config) -> Vec<Version> {
+    let versions = config.versions.iter().copied();
+    versions
+        .filter(|version| version.has_session_stream())
+        .collect()
+}
+
+/// Waits for the client's SETUP. Streams that come before it are refused: they cannot be served yet.
+///
+/// # Errors
+/// [`Error::Timeout`], what is wrong with the SETUP, or how the transport failed.
+pub(crate) async fn client_setup<T: wt::Session>(
+    transport: &T,
+    config: &Config,
+    version: Version,
+) -> Result<Agreed<T>> {
+    let limit = config.runtime.limits().setup_timeout;
+    let setup = deadline(&config.runtime, limit, async {
+        // A stream that says nothing must not hide the one with the SETUP behind it.
+        let mut readers = FuturesUnordered::new();
+        loop {
+            let accept = transport.accept_uni();
+            futures_util::pin_mut!(accept);
+            let event = std::future::poll_fn(|cx| {
+                if let Poll::Ready(Some(read)) = readers.poll_next_unpin(cx) {
+                    return Poll::Ready(Event::Read(read));
+                }
+                accept.as_mut().poll(cx).map(Event::Accepted)
+            })
+            .await;
+            match event {
+                Event::Accepted(recv) => {
+                    let recv = recv.map_err(|error| Error::from_transport(&error, version))?;
+                    readers.push(first_stream(Reader::new(recv, version)));
+                }
+                Event::Read(Some(setup)) => return setup,
+                Event::Read(None) => {}
+            }
+        }
+    })
+    .await?;
+    if setup.path.is_some() && config.path.is_some() {
+        // The transport's own request URI already says where to.
+        return Err(Error::ProtocolViolation);
+    }
+    Ok(Agreed {
+        version,
+        setup: Some(setup),
+        stream: None,
+    })
+}
+
+enum Event<R, S> {
+    Accepted(R),
+    Read(S),
+}
+
+/// Reads a stream that may be the one with SETUP; refuses it if it is another.
+async fn first_stream<R: wt::RecvStream>(mut reader: Reader<R>) -> Option<Result<Setup>> {
+    match reader.decode_maybe::<DataType>().await {
+        Ok(Some(DataType::Setup)) => Some(read_setup(&mut reader).await),
+        Ok(_) => {
+            reader.stop(&Error::UnexpectedStream);
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Reads the rest of a SETUP stream.
+///
+/// # Errors
+/// What is wrong with it; all of it ends the session.
+pub(super) async fn read_setup<R: wt::RecvStream>(reader: &mut Reader<R>) -> Result<Setup> {
+    let setup = reader.decode().await?;
+    reader.finished().await?;
+    Ok(setup)
+}
+
+/// Makes the session out of what was agreed.
+pub(crate) fn start<T: wt::Session>(
+    transport: T,
+    config: &Config,
+    agreed: Agreed<T>,
+    side: Side,
+) -> (Session, Driver) {
+    let control = Control::default();
+    let set = TaskSet::default();
+    let version = agreed.version;
+    let link = Arc::new(Link {
+        transport,
+        version,
+        runtime: config.runtime.clone(),
+        side,
+        tasks: set.tasks(),
+        control: control.clone(),
+        publish: config.publish.clone(),
+        subscribe: config.subscribe.clone(),
+        peer: Shared::new(Peer::default()),
+        id: config.runtime.random_u64().max(1),
+        anonymous: Origin::random(&config.runtime),
+        unnamed: Origin::random(&config.runtime),
+        subscriptions: super::subscriber::Subscriptions::default(),
+        going_away: AtomicBool::new(false),
+    });
+
+    if version.has_setup_stream() {
+        let path = config.path.as_ref();
+        link.tasks.push(send_setup(
+            link.clone(),
+            path.filter(|path| side == Side::Client && !path.is_empty())
+                .cloned(),
+        ));
+    } else {
+        control.state.lock().ready = true;
+    }
+    if let Some(setup) = agreed.setup {
+        // The first one, from a client: nothing in it can be a violation.
+        if let Err(error) = link.receive_setup(setup) {
+            link.fail(error);
+        }
+    } else if version.has_setup_stream() {
+        link.tasks.push(expect_setup(link.clone()));
+    }
+    if let Some((send, recv)) = agreed.stream {
+        link.tasks.push(session_stream(link.clone(), send, recv));
+    }
+
+    let driver = Driver::new(Box::pin(run(link, set)));
+    (Session::new(control, version), driver)
+}
+
+/// Opens our SETUP stream.
+async fn send_setup<T: wt::Session>(link: Arc<Link<T>>, path: Option<String>) {
+    let role = match (link.side, &link.publish, &link.subscribe) {
+        (Side::Client, Some(_), None) => Some(Role::Publisher),
+        (Side::Client, None, Some(_)) => Some(Role::Subscriber),
+        _ => None,
+    };
+    let setup = Setup {
+        probe: super::estimate::level(&link.transport),
+        path,
+        role,
+        cost: None,
+        hop: Some(link.hop().id),
+    };
+    let limit = link.runtime.limits().setup_timeout;
+    let sent = link
+        .deadline(limit, async {
+            let send = link.transport.open_uni().await;
+            let send = send.map_err(|error| Error::from_transport(&error, link.version))?;
+            let mut send = Writer::new(send, link.version);
+            send.set_priority(CONTROL_ORDER);
+            send.put(&DataType::Setup)?;
+            send.put(&setup)?;
+            send.finish().await?;
+            Ok(send)
+        })
+        .await;
+    match sent {
+        // Kept until it arrived, which a peer that stops reading it makes irrelevant.
+        Ok(mut send) => drop(send.closed().await),
+        Err(error) => link.fail(error),
+    }
+}
+
+/// Ends the session if the peer's SETUP does not come.
+async fn expect_setup<T: wt::Session>(link: Arc<Link<T>>) {
+    let mut timer = link.runtime.sleep(link.runtime.limits().setup_timeout);
+    let late = kio_poll(|waiter, cx| {
+        let here = link.peer.poll(waiter, |peer| match peer.setup {
+            Some(_) => Poll::Ready(false),
+            None => Poll::Pending,
+        });
+        match here {
+            Poll::Ready(late) => Poll::Ready(late),
+            Poll::Pending => timer.as_mut().poll(cx).map(|()| true),
+        }
+    })
+    .await;
+    if late {
+        link.fail(Error::Timeout);
+    }
+}
+
+/// Watches the stream that negotiated the version: it carries bitrate hints, and its end is the session's.
+async fn session_stream<T: wt::Session>(
+    link: Arc<Link<T>>,
+    send: Writer<T::SendStream>,
+    mut recv: Reader<T::RecvStream>,
+) {
+    let end = loop {
+        match recv.decode_maybe::<super::SessionInfo>().await {
+            Ok(Some(info)) => {
+                link.control.state.lock().bandwidth.receive =
+                    (info.bitrate > 0).then_some(info.bitrate);
+            }
+            Ok(None) => break Error::Closed,
+            Err(error) => break error,
+        }
+    };
+    drop(send);
+    link.fail(end);
+}

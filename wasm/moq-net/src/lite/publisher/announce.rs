@@ -1,0 +1,161 @@
+//! Telling the peer what there is to read.
+
+use std::sync::Arc;
+
+use web_transport_trait as wt;
+
+use super::{Refusal, Served, abandoned, request};
+use crate::{
+    AnnounceConsumer, Announced, BroadcastConsumer, Error, OriginConsumer, PathOwned, Result,
+    coding::{Reader, Writer},
+    lite::{
+        AnnounceEncoder, AnnounceEvent, AnnounceOk, AnnounceRequest, Cost, MAX_HOPS, Route,
+        session::{Link, first},
+    },
+};
+
+/// Announces everything below a prefix, then every change. The stream is never reset by us unless the peer breaks its rules:
+/// published peers close the session over it.
+pub(super) async fn serve<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    send: &mut Writer<T::SendStream>,
+    recv: &mut Reader<T::RecvStream>,
+) -> Served {
+    let request: AnnounceRequest = request(link, recv).await?;
+    if let Some(hop) = request.exclude_hop {
+        link.add_peer_hop(hop);
+    }
+    let origin = link.publish.as_ref();
+    let origin = origin.and_then(|origin| origin.with_root(&request.prefix));
+    let mut announcing = Announcing {
+        link,
+        hidden: request.hidden || !link.version.has_hidden(),
+        encoder: AnnounceEncoder::new(link.version),
+    };
+    let mut cursor = origin.as_ref().map(OriginConsumer::announced);
+    announcing
+        .initial(cursor.as_mut(), send)
+        .map_err(Refusal::control)?;
+
+    let changes = async {
+        send.flush().await?;
+        announcing.changes(cursor, send).await
+    };
+    let gone = async { Err(abandoned(recv, true).await.error) };
+    match first(changes, gone).await {
+        // The peer has heard enough.
+        Ok(()) | Err(Error::Cancel) => send.finish().await.map_err(Refusal::control),
+        Err(error) => Err(Refusal::control(error)),
+    }
+}
+
+struct Announcing<'a, T: wt::Session> {
+    link: &'a Link<T>,
+    /// Whether paths with a segment that begins with a dot are told of too.
+    hidden: bool,
+    encoder: AnnounceEncoder,
+}
+
+impl<T: wt::Session> Announcing<'_, T> {
+    /// Queues what is announced now, with an exact count where the version has one.
+    fn initial(
+        &mut self,
+        cursor: Option<&mut AnnounceConsumer>,
+        send: &mut Writer<T::SendStream>,
+    ) -> Result<()> {
+        let mut events = Vec::new();
+        if let Some(cursor) = cursor {
+            while let Some((path, announced)) = cursor.try_next() {
+                events.extend(self.event(path, announced));
+            }
+        }
+        let version = self.link.version;
+        if version.has_announce_init() {
+            let paths = events.into_iter().filter_map(|event| match event {
+                AnnounceEvent::Active(route) | AnnounceEvent::Restart(route) => Some(route.path),
+                AnnounceEvent::Ended(_) => None,
+            });
+            return send.put(&self.encoder.init(paths));
+        }
+        let messages: Vec<_> = events
+            .into_iter()
+            .flat_map(|event| self.encoder.encode(event))
+            .collect();
+        if version.has_announce_ok() {
+            send.put(&AnnounceOk {
+                hop: Some(self.link.hop().id),
+                active: messages.len() as u64,
+            })?;
+        }
+        messages.iter().try_for_each(|message| send.put(message))
+    }
+
+    /// Tells every change, until the origin is gone or the peer does not read any more.
+    async fn changes(
+        &mut self,
+        cursor: Option<AnnounceConsumer>,
+        send: &mut Writer<T::SendStream>,
+    ) -> Result<()> {
+        if let Some(mut cursor) = cursor {
+            while let Some((path, announced)) = cursor.next().await {
+                let mut event = self.event(path, announced);
+                // What else has changed by now shares the write.
+                loop {
+                    for message in event.map_or_else(Vec::new, |event| self.encoder.encode(event)) {
+                        send.put(&message)?;
+                    }
+                    match cursor.try_next() {
+                        Some((path, announced)) => event = self.event(path, announced),
+                        None => break,
+                    }
+                }
+                send.flush().await?;
+            }
+        }
+        // Nothing will ever change; the stream stays, since its end would mean something.
+        std::future::pending().await
+    }
+
+    /// What of a change concerns the peer.
+    fn event(&self, path: PathOwned, announced: Announced) -> Option<AnnounceEvent> {
+        let route = announced
+            .broadcast()
+            .and_then(|broadcast| self.route(&path, &broadcast));
+        match route {
+            Some(route) => Some(AnnounceEvent::Active(route)),
+            None => self
+                .encoder
+                .is_live(&path)
+                .then_some(AnnounceEvent::Ended(path)),
+        }
+    }
+
+    /// The route as the wire tells it, unless it is not for this peer.
+    fn route(&self, path: &PathOwned, broadcast: &BroadcastConsumer) -> Option<Route> {
+        if !self.link.may_show(broadcast) || (!self.hidden && is_hidden(path)) {
+            return None;
+        }
+        let info = broadcast.info();
+        let mut hops: Vec<u64> = info.hops.iter().map(|hop| hop.id).collect();
+        if self.link.version.stamps_itself() {
+            hops.push(self.link.hop().id);
+        }
+        if hops.len() > MAX_HOPS {
+            tracing::warn!(path = path.as_str(), "not announced: too many hops");
+            return None;
+        }
+        Some(Route {
+            path: path.clone(),
+            hops,
+            cost: Cost {
+                warm: info.cost.warm,
+                cold: info.cost.cold,
+            },
+        })
+    }
+}
+
+/// Whether a path is only for those who ask for hidden ones.
+fn is_hidden(path: &PathOwned) -> bool {
+    path.segments().any(|segment| segment.starts_with('.'))
+}

@@ -1,0 +1,82 @@
+//! Answering FETCH: one group, from the cache or from wherever it can be had.
+
+use std::sync::Arc;
+
+use web_transport_trait as wt;
+
+use super::{Refusal, Served, abandoned, broadcast, delivered, frames::Content, request};
+use crate::{
+    Fetch as Wish, GroupConsumer, Result,
+    coding::{Reader, Writer},
+    lite::{
+        Compression, Fetch, FetchOk,
+        session::{Link, kio_poll},
+    },
+    tasks::yield_now,
+};
+
+/// Batches written before other streams get a turn.
+const TURN: usize = 16;
+
+/// Serves one group. Nobody is subscribed by it, and it waits for an upstream if it has to.
+pub(super) async fn serve<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    send: &mut Writer<T::SendStream>,
+    recv: &mut Reader<T::RecvStream>,
+) -> Served {
+    let fetch: Fetch = request(link, recv).await?;
+    // Published 05 reads an early FIN as a cancel; 05-wip, where it was an ordinary thing to do, does not.
+    let fin_cancels = !link.version.has_fetch_ok();
+    let work = async {
+        let broadcast = broadcast(link, &fetch.broadcast).await?;
+        let track = broadcast
+            .track(fetch.track.as_str())
+            .map_err(Refusal::data)?;
+        let wish = Wish::default()
+            .with_priority(fetch.priority)
+            .with_frame_start(fetch.frame_start);
+        let pending = track
+            .fetch_group(fetch.group, wish)
+            .map_err(Refusal::data)?;
+        let group = pending.await.map_err(Refusal::data)?;
+        if link.version.has_fetch_ok() {
+            send.put(&FetchOk {
+                group: fetch.group,
+                timescale: group.timescale(),
+                compression: Compression::None,
+            })
+            .map_err(Refusal::control)?;
+        }
+        write(link, send, group, fetch.frame_end)
+            .await
+            .map_err(Refusal::data)
+    };
+    let gone = async { Err(abandoned(recv, fin_cancels).await) };
+    crate::lite::session::first(work, gone).await
+}
+
+/// Writes the frames, as they come, and the end.
+async fn write<T: wt::Session>(
+    link: &Link<T>,
+    send: &mut Writer<T::SendStream>,
+    group: GroupConsumer,
+    end: Option<u64>,
+) -> Result<()> {
+    let stall = link.runtime.limits().stall;
+    let mut content = Content::new(group, end, link.version);
+    let mut turn = 0;
+    loop {
+        let ended = content.collect(send)?;
+        if send.queued() > 0 {
+            link.deadline(stall, send.flush()).await?;
+        }
+        if ended {
+            return link.deadline(stall, delivered(send)).await;
+        }
+        turn += 1;
+        if turn % TURN == 0 {
+            yield_now().await;
+        }
+        kio_poll(|waiter, _| content.poll_ready(waiter)).await?;
+    }
+}

@@ -1,0 +1,35 @@
+//! Answering TRACK: the properties of a track.
+
+use std::sync::Arc;
+
+use web_transport_trait as wt;
+
+use super::{Refusal, Served, broadcast, delivered, request, unless_abandoned};
+use crate::{
+    Timescale,
+    coding::{Reader, Writer},
+    lite::{TrackInfo, TrackQuery, session::Link},
+};
+
+/// Answers with TRACK_INFO once the properties are known, which may take an upstream.
+pub(super) async fn serve<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    send: &mut Writer<T::SendStream>,
+    recv: &mut Reader<T::RecvStream>,
+) -> Served {
+    let query: TrackQuery = request(link, recv).await?;
+    let info = async {
+        let broadcast = broadcast(link, &query.broadcast).await?;
+        let track = broadcast.track(query.track).map_err(Refusal::data)?;
+        track.info().await.map_err(Refusal::data)
+    };
+    let info = unless_abandoned(recv, true, info).await?;
+    send.put(&TrackInfo {
+        priority: info.priority,
+        cache: info.cache,
+        // Untimed tracks have milliseconds on a wire that knows no others.
+        timescale: info.timescale.unwrap_or(Timescale::MILLI),
+    })
+    .map_err(Refusal::control)?;
+    delivered(send).await.map_err(Refusal::control)
+}

@@ -1,0 +1,127 @@
+//! One past group from upstream.
+
+use std::{sync::Arc, task::Poll};
+
+use web_transport_trait as wt;
+
+use super::Source;
+use crate::{
+    Error, GroupProducer, GroupRequest, Result, Sleep, TrackInfo,
+    coding::{Reader, Writer},
+    lite::{Compression, ControlType, Fetch, FetchOk, session::kio_poll, subscriber},
+};
+
+/// Answers `request` with what the peer has. Every way out answers it.
+pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: GroupRequest) {
+    let answer = {
+        let mut answer = std::pin::pin!(ask(&source, &request));
+        kio_poll(|waiter, cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(answer),
+            // Everybody who asked is gone.
+            Poll::Pending => request.poll_unused(waiter).map(|()| Err(Error::Cancel)),
+        })
+        .await
+    };
+    let (mut send, mut recv, info) = match answer {
+        Ok(answer) => answer,
+        Err(error) => return request.reject(error),
+    };
+    let group = match request.accept(info) {
+        Ok(group) => group,
+        // It came another way meanwhile, or the track is over.
+        Err(error) => return refuse(&mut send, &mut recv, &error),
+    };
+    match fill(&source, &mut recv, &group).await {
+        Ok(()) => {
+            // Only now: an earlier FIN would have been a cancel. What becomes of it changes nothing.
+            let _sent = send.finish().await;
+        }
+        Err(error) => {
+            refuse(&mut send, &mut recv, &error);
+            source.link.check(&error);
+            // A truncated group must not pass for a whole one; it may have failed by itself.
+            let _over = group.abort(error);
+        }
+    }
+}
+
+type Answer<T> = (
+    Writer<<T as wt::Session>::SendStream>,
+    Reader<<T as wt::Session>::RecvStream>,
+    TrackInfo,
+);
+
+/// Sends FETCH and waits for the first sign of an answer.
+async fn ask<T: wt::Session>(source: &Source<T>, request: &GroupRequest) -> Result<Answer<T>> {
+    let link = &source.link;
+    if !link.version.has_fetch() {
+        return Err(Error::Version);
+    }
+    let (mut send, mut recv) = link.request().await?;
+    send.put(&ControlType::Fetch)?;
+    send.put(&Fetch {
+        broadcast: source.path.clone(),
+        track: source.name.to_string(),
+        priority: request.priority(),
+        group: request.sequence(),
+        // Always whole: a group without its head would be of no use to the next reader.
+        frame_start: 0,
+        frame_end: None,
+    })?;
+    let limit = link.runtime.limits().control_timeout;
+    let info = link.deadline(limit, async {
+        send.flush().await?;
+        if link.version.has_fetch_ok() {
+            let ok: FetchOk = recv.decode().await?;
+            return check(&ok, request.sequence());
+        }
+        // The first byte or the FIN is the answer, readable once the properties are known.
+        recv.ready().await?;
+        Ok(source.info().await)
+    });
+    let info = info.await.inspect_err(|error| link.check(error))?;
+    Ok((send, recv, info))
+}
+
+/// What FETCH_OK says about the group.
+fn check(ok: &FetchOk, sequence: u64) -> Result<TrackInfo> {
+    if ok.group != sequence {
+        return Err(Error::ProtocolViolation);
+    }
+    match ok.compression {
+        Compression::None => Ok(TrackInfo::default().with_timescale(ok.timescale)),
+        Compression::Deflate => Err(Error::Unsupported),
+    }
+}
+
+/// Copies the frames until the end, or until nobody has read the group for so long that nobody will.
+async fn fill<T: wt::Session>(
+    source: &Source<T>,
+    recv: &mut Reader<T::RecvStream>,
+    group: &GroupProducer,
+) -> Result<()> {
+    let runtime = &source.link.runtime;
+    let mut unread: Option<Sleep> = None;
+    let mut received = std::pin::pin!(subscriber::receive(runtime, recv, group));
+    kio_poll(|waiter, cx| {
+        if let Poll::Ready(received) = received.as_mut().poll(cx) {
+            return Poll::Ready(received);
+        }
+        if group.poll_unused(waiter).is_pending() {
+            unread = None;
+            return Poll::Pending;
+        }
+        let timer = unread.get_or_insert_with(|| runtime.sleep(runtime.limits().linger));
+        timer.as_mut().poll(cx).map(|()| Err(Error::Cancel))
+    })
+    .await
+}
+
+fn refuse<S: wt::SendStream, R: wt::RecvStream>(
+    send: &mut Writer<S>,
+    recv: &mut Reader<R>,
+    error: &Error,
+) {
+    send.reset(error);
+    recv.stop(error);
+}

@@ -1,0 +1,398 @@
+//! The one subscription of a track, on the subscriber's side.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use kio::{Shared, Waiter};
+use web_transport_trait as wt;
+
+use super::{Source, poll_pinned};
+use crate::{
+    Error, Result, Subscription, TrackInfo, TrackProducer,
+    coding::{Reader, Writer},
+    lite::{
+        self, Compression, ControlType, Preferences, Subscribe, SubscribeReply, SubscribeUpdate,
+        TrackQuery, session::kio_poll, subscriber::Registration,
+    },
+    tasks::BoxFuture,
+};
+
+/// How the subscription stands.
+pub(super) enum Event {
+    /// The publisher serves it; with the properties, if that is how this version tells them.
+    Confirmed(Option<TrackInfo>),
+    /// The track came to its end: the first sequence that will never exist.
+    Ended(u64),
+    Failed(Error),
+}
+
+/// A subscription and the future that runs it.
+pub(super) struct Upstream {
+    future: BoxFuture<Result<u64>>,
+    wanted: Shared<Wanted>,
+    progress: Shared<Progress>,
+    live: bool,
+}
+
+/// What is asked of the publisher now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    subscription: Subscription,
+    /// Somebody wants no floor: on versions where the start is one, none is asked for.
+    open_start: bool,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Confirmed by the publisher, not yet told.
+    confirmed: Option<Option<TrackInfo>>,
+    /// Where groups go.
+    track: Option<TrackProducer>,
+}
+
+impl Upstream {
+    /// Subscribes.
+    pub(super) fn open<T: wt::Session>(
+        source: Arc<Source<T>>,
+        subscription: Subscription,
+        open_start: bool,
+    ) -> Self {
+        let wanted = Shared::new(Wanted {
+            subscription,
+            open_start,
+        });
+        let progress = Shared::new(Progress::default());
+        let future = Box::pin(run(source, wanted.clone(), progress.clone()));
+        Self {
+            future,
+            wanted,
+            progress,
+            live: false,
+        }
+    }
+
+    /// Says where groups go, once that is known.
+    pub(super) fn set_track(&mut self, track: Option<&TrackProducer>) {
+        if let Some(track) = track {
+            self.progress.lock().track = Some(track.clone());
+        }
+    }
+
+    /// Whether the publisher has taken the subscription.
+    pub(super) const fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Changes what is asked for.
+    pub(super) fn want(&self, subscription: Subscription, open_start: bool) {
+        let wanted = Wanted {
+            subscription,
+            open_start,
+        };
+        let current = *self.wanted.lock();
+        if current != wanted {
+            *self.wanted.lock() = wanted;
+        }
+    }
+
+    /// Nobody wants anything: lowest priority, nothing beyond what is here.
+    pub(super) fn pause(&self, latest: Option<u64>) {
+        let current = self.wanted.lock().subscription;
+        let paused = Subscription {
+            priority: 0,
+            group_start: None,
+            group_end: Some(latest.unwrap_or(0)),
+            ..current
+        };
+        self.want(paused, true);
+    }
+
+    pub(super) fn poll(&mut self, waiter: &Waiter, cx: &mut Context<'_>) -> Poll<Event> {
+        let ended = poll_pinned(&mut self.future, cx);
+        let confirmed = self
+            .progress
+            .poll(waiter, |progress| match &progress.confirmed {
+                Some(_) => Poll::Ready(()),
+                None => Poll::Pending,
+            });
+        // What was confirmed before the end is told before it.
+        if confirmed.is_ready()
+            && let Some(info) = self.progress.lock().confirmed.take()
+        {
+            self.live = true;
+            if let Poll::Ready(result) = ended {
+                self.future = Box::pin(std::future::ready(result));
+            }
+            return Poll::Ready(Event::Confirmed(info));
+        }
+        ended.map(|result| match result {
+            Ok(boundary) => Event::Ended(boundary),
+            Err(error) => Event::Failed(error),
+        })
+    }
+}
+
+/// Asks for the properties of a track.
+pub(super) async fn query<T: wt::Session>(source: Arc<Source<T>>) -> Result<TrackInfo> {
+    let link = &source.link;
+    let (mut send, mut recv) = link.request().await?;
+    send.put(&ControlType::Track)?;
+    send.put(&TrackQuery {
+        broadcast: source.path.clone(),
+        track: source.name.to_string(),
+    })?;
+    let limit = link.runtime.limits().control_timeout;
+    let info: lite::TrackInfo = link
+        .deadline(limit, async {
+            send.flush().await?;
+            let info = recv.decode().await;
+            if let Err(error) = &info {
+                link.check(error);
+            }
+            info
+        })
+        .await?;
+    // Done with: an earlier FIN would have been a cancel.
+    send.finish().await?;
+    Ok(TrackInfo::default()
+        .with_priority(info.priority)
+        .with_cache(info.cache)
+        .with_timescale(info.timescale))
+}
+
+/// Runs the subscription to its end: the first sequence that will never exist.
+async fn run<T: wt::Session>(
+    source: Arc<Source<T>>,
+    wanted: Shared<Wanted>,
+    progress: Shared<Progress>,
+) -> Result<u64> {
+    let link = &source.link;
+    if link.version.has_track_stream() {
+        source.info().await;
+    }
+    // Groups may overtake every answer: the id is known before it is sent.
+    let registration = link.subscriptions.register();
+    if link.version.has_track_stream() {
+        attach(&progress, &registration).await;
+    }
+    let (send, recv) = link.request().await?;
+    let mut running = Running {
+        source: &source,
+        wanted: &wanted,
+        sent: *wanted.lock(),
+        registration,
+        start: None,
+        end: None,
+    };
+    running.run(send, recv, &progress).await
+}
+
+/// Waits until it is known where groups go.
+async fn attach(progress: &Shared<Progress>, registration: &Registration) {
+    let track = kio::wait(|waiter| {
+        progress.poll(waiter, |progress| match &progress.track {
+            Some(track) => Poll::Ready(track.clone()),
+            None => Poll::Pending,
+        })
+    })
+    .await;
+    registration.set_track(&track);
+}
+
+struct Running<'a, T: wt::Session> {
+    source: &'a Arc<Source<T>>,
+    wanted: &'a Shared<Wanted>,
+    /// What the publisher was told last.
+    sent: Wanted,
+    registration: Registration,
+    /// The first group, once the publisher has said so.
+    start: Option<u64>,
+    /// The end, once the publisher has said so.
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    boundary: u64,
+    streams: Option<u64>,
+}
+
+enum Step {
+    Reply(Result<Option<SubscribeReply>>),
+    Changed(Wanted),
+    Violated,
+}
+
+impl<T: wt::Session> Running<'_, T> {
+    async fn run(
+        &mut self,
+        mut send: Writer<T::SendStream>,
+        mut recv: Reader<T::RecvStream>,
+        progress: &Shared<Progress>,
+    ) -> Result<u64> {
+        let link = &self.source.link;
+        let limit = link.runtime.limits().control_timeout;
+        send.put(&ControlType::Subscribe)?;
+        send.put(&Subscribe {
+            id: self.registration.id(),
+            broadcast: self.source.path.clone(),
+            track: self.source.name.to_string(),
+            preferences: self.preferences(),
+        })?;
+        link.deadline(limit, send.flush()).await?;
+
+        let info = match link.version.has_subscribe_ok() {
+            true => link.deadline(limit, self.confirmed(&mut recv)).await?,
+            false => None,
+        };
+        progress.lock().confirmed = Some(info);
+        if !link.version.has_track_stream() {
+            attach(progress, &self.registration).await;
+        }
+
+        loop {
+            match self.step(&mut recv).await {
+                Step::Reply(reply) => match reply.inspect_err(|error| link.check(error))? {
+                    Some(reply) => self.reply(reply)?,
+                    None => break,
+                },
+                Step::Changed(wanted) => {
+                    self.sent = wanted;
+                    send.put(&SubscribeUpdate {
+                        preferences: self.preferences(),
+                    })?;
+                    link.deadline(link.runtime.limits().stall, send.flush())
+                        .await?;
+                }
+                Step::Violated => return Err(Error::ProtocolViolation),
+            }
+        }
+        send.finish().await?;
+        self.late_groups().await
+    }
+
+    /// Waits for SUBSCRIBE_OK.
+    async fn confirmed(&self, recv: &mut Reader<T::RecvStream>) -> Result<Option<TrackInfo>> {
+        let reply = recv.decode().await;
+        let reply = reply.inspect_err(|error| self.source.link.check(error))?;
+        let SubscribeReply::Ok(ok) = reply else {
+            return Err(Error::UnexpectedMessage);
+        };
+        let info = TrackInfo::default();
+        Ok(Some(match ok.properties {
+            Some(properties) if properties.compression != Compression::None => {
+                return Err(Error::Unsupported);
+            }
+            Some(properties) => info
+                .with_cache(properties.cache)
+                .with_timescale(properties.timescale),
+            // Nothing on the wire says more than that it is served.
+            None => info,
+        }))
+    }
+
+    /// The next thing that happens.
+    async fn step(&self, recv: &mut Reader<T::RecvStream>) -> Step {
+        let mut reply = std::pin::pin!(recv.decode_maybe());
+        kio_poll(|waiter, cx| {
+            if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
+                return Poll::Ready(Step::Reply(reply));
+            }
+            if self.registration.poll_violated(waiter).is_ready() {
+                return Poll::Ready(Step::Violated);
+            }
+            if !self.source.link.version.has_update() {
+                // Only the values are remembered: there is no way to tell them.
+                return Poll::Pending;
+            }
+            let changed = self
+                .wanted
+                .poll(waiter, |wanted| match *wanted == self.sent {
+                    true => Poll::Pending,
+                    false => Poll::Ready(*wanted),
+                });
+            changed.map(Step::Changed)
+        })
+        .await
+    }
+
+    fn reply(&mut self, reply: SubscribeReply) -> Result<()> {
+        match reply {
+            SubscribeReply::Start { group } => self.start = Some(group),
+            SubscribeReply::End { group, streams } => {
+                self.end = Some(End {
+                    boundary: group,
+                    streams,
+                });
+                if let Err(error) = self.registration.set_end(group) {
+                    if self.source.link.version.has_frame_bounds() {
+                        return Err(error);
+                    }
+                    // Early peers sent the last group instead of the one after it.
+                    tracing::warn!(group, "the end of a track lies below a group that came");
+                }
+            }
+            SubscribeReply::Drop { start, end, .. } => {
+                self.registration
+                    .skip(end.saturating_sub(start).saturating_add(1));
+            }
+            SubscribeReply::Ok(_) => return Err(Error::UnexpectedMessage),
+        }
+        Ok(())
+    }
+
+    /// What the wire says: on versions where the start is a floor, none as soon as somebody wants none.
+    fn preferences(&self) -> Preferences {
+        let Wanted {
+            subscription,
+            open_start,
+        } = self.sent;
+        let floor = !self.source.link.version.starts_at_latest();
+        let group_start = subscription.group_start.filter(|_| !(floor && open_start));
+        Preferences {
+            priority: subscription.priority,
+            ordered: subscription.ordered,
+            max_latency: subscription.max_latency,
+            group_start,
+            // The wire has no word for an empty range.
+            group_end: subscription
+                .group_end
+                .map(|end| end.max(group_start.unwrap_or(0))),
+            frame_start: 0,
+            frame_end: None,
+        }
+    }
+
+    /// After the FIN: waits for groups that it overtook, within bounds.
+    async fn late_groups(&self) -> Result<u64> {
+        let link = &self.source.link;
+        let boundary = match (self.end, link.version.has_subscribe_end()) {
+            (Some(end), _) => Some(end.boundary),
+            (None, false) => None,
+            // A track does not end like this: its owner is gone.
+            (None, true) => return Err(Error::Dropped),
+        };
+        let count =
+            boundary.map(|boundary| boundary.saturating_sub(self.start.unwrap_or(boundary)));
+        let streams = self.end.and_then(|end| end.streams);
+        let grace = self.sent.subscription.max_latency;
+        let limits = link.runtime.limits();
+        let grace = match grace {
+            Duration::ZERO => limits.late_groups,
+            grace => grace.min(limits.stall),
+        };
+        let mut timer = link.runtime.sleep(grace);
+        kio_poll(|waiter, cx| {
+            let accounted = self.registration.poll_accounted(waiter, count, streams);
+            match accounted {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => timer.as_mut().poll(cx),
+            }
+        })
+        .await;
+        Ok(boundary.unwrap_or_else(|| self.registration.after_highest()))
+    }
+}

@@ -1,0 +1,318 @@
+//! The inside of a session: what its tasks share, and the loop that runs them.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::{Arc, atomic::AtomicBool},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use kio::Shared;
+use web_transport_trait as wt;
+
+use super::{Setup, drain, establish::Side, estimate, publisher, subscriber};
+use crate::{
+    BroadcastConsumer, Error, Origin, OriginConsumer, OriginProducer, Result, Runtime, Subject,
+    Version,
+    coding::{Reader, Writer},
+    session::{Close, Control},
+    tasks::{TaskSet, Tasks},
+};
+
+/// Control streams go before all media: above any order that a group can get.
+pub(super) const CONTROL_ORDER: i32 = i32::MAX;
+
+/// What all tasks of one session share.
+pub(crate) struct Link<T: wt::Session> {
+    pub(super) transport: T,
+    pub(super) version: Version,
+    /// Names this session among all of the process: what came by it never goes back by it.
+    pub(super) id: u64,
+    pub(super) runtime: Runtime,
+    pub(super) side: Side,
+    pub(super) tasks: Tasks,
+    pub(super) control: Control,
+    pub(super) publish: Option<OriginConsumer>,
+    pub(super) subscribe: Option<OriginProducer>,
+    /// What the peer has told about itself.
+    pub(super) peer: Shared<Peer>,
+    /// Stands in chains for a peer that does not say who it is.
+    pub(super) anonymous: Origin,
+    /// Who this side is when it has no origin at all.
+    pub(super) unnamed: Origin,
+    pub(super) subscriptions: subscriber::Subscriptions,
+    /// Whether GOAWAY has come, which it may once.
+    pub(super) going_away: AtomicBool,
+}
+
+/// What the peer has told about itself.
+#[derive(Default)]
+pub(super) struct Peer {
+    pub(super) setup: Option<Setup>,
+    /// The hop ids it goes by: in SETUP, in ANNOUNCE_REQUEST, in ANNOUNCE_OK.
+    pub(super) hops: Vec<u64>,
+}
+
+impl<T: wt::Session> Link<T> {
+    /// The id this side stamps on what it forwards: that of the origin it publishes from, else of the one it fills.
+    pub(super) fn hop(&self) -> Origin {
+        let publish = self.publish.as_ref().map(OriginConsumer::info);
+        publish
+            .or_else(|| self.subscribe.as_ref().map(OriginProducer::info))
+            .unwrap_or(self.unnamed)
+    }
+
+    /// Whether `id` is one of our own origins.
+    pub(super) fn is_own(&self, id: u64) -> bool {
+        let publish = self.publish.as_ref().map(|origin| origin.info().id);
+        let subscribe = self.subscribe.as_ref().map(|origin| origin.info().id);
+        publish == Some(id) || subscribe == Some(id)
+    }
+
+    /// Whether the peer goes by `id`.
+    pub(super) fn is_peer(&self, id: u64) -> bool {
+        self.peer.lock().hops.contains(&id)
+    }
+
+    /// Remembers an id the peer goes by; 0 means that it withholds it.
+    pub(super) fn add_peer_hop(&self, id: u64) {
+        if id != 0 && !self.is_peer(id) {
+            self.peer.lock().hops.push(id);
+        }
+    }
+
+    /// Whether `broadcast` may be shown to the peer: not what came from it, by any way.
+    pub(super) fn may_show(&self, broadcast: &BroadcastConsumer) -> bool {
+        let info = broadcast.info();
+        info.session != self.id && !info.hops.iter().any(|hop| self.is_peer(hop.id))
+    }
+
+    /// What a route costs once it has come over this link.
+    pub(super) fn price(&self, cost: super::Cost) -> super::Cost {
+        let peer = self.peer.lock();
+        let link = peer.setup.as_ref().and_then(|setup| setup.cost);
+        cost.over(link.unwrap_or(1))
+    }
+
+    /// Waits for the peer's SETUP, on versions that have one. The session ends if it takes too long.
+    pub(super) async fn peer_setup(&self) {
+        if !self.version.has_setup_stream() {
+            return;
+        }
+        kio::wait(|waiter| {
+            self.peer.poll(waiter, |peer| match peer.setup {
+                Some(_) => Poll::Ready(()),
+                None => Poll::Pending,
+            })
+        })
+        .await;
+    }
+
+    /// Takes the peer's SETUP.
+    ///
+    /// # Errors
+    /// [`Error::ProtocolViolation`] for the second one, or one with what only the other side may send.
+    pub(super) fn receive_setup(&self, setup: Setup) -> Result<()> {
+        if self.side == Side::Client && (setup.path.is_some() || setup.role.is_some()) {
+            return Err(Error::ProtocolViolation);
+        }
+        if let Some(hop) = setup.hop {
+            self.add_peer_hop(hop);
+        }
+        let mut peer = self.peer.lock();
+        if peer.setup.is_some() {
+            return Err(Error::ProtocolViolation);
+        }
+        peer.setup = Some(setup);
+        drop(peer);
+        self.control.state.lock().ready = true;
+        Ok(())
+    }
+
+    /// Ends the session because of `error`.
+    pub(super) fn fail(&self, error: Error) {
+        let reason = error.to_string();
+        self.control.close(error, &reason);
+    }
+
+    /// Ends the session if `error` is of the kind that does so wherever it happens.
+    pub(super) fn check(&self, error: &Error) {
+        if error.ends_session(self.version) {
+            self.fail(error.clone());
+        }
+    }
+
+    /// Refuses both halves of a request for a reason found in the request or on the way to its answer.
+    pub(super) fn refuse(
+        &self,
+        send: &mut Writer<T::SendStream>,
+        recv: &mut Reader<T::RecvStream>,
+        error: &Error,
+        subject: Subject,
+    ) {
+        self.check(error);
+        send.reset_about(error, subject);
+        recv.stop_about(error, subject);
+    }
+
+    /// Opens a stream for a new request.
+    ///
+    /// # Errors
+    /// [`Error::GoingAway`] once the peer drains; else as [`Self::open`].
+    pub(super) async fn request(&self) -> Result<(Writer<T::SendStream>, Reader<T::RecvStream>)> {
+        match self.control.is_going_away() {
+            true => Err(Error::GoingAway),
+            false => self.open().await,
+        }
+    }
+
+    /// Opens a control stream.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when the peer gives no credit in time, or how the session ended.
+    pub(super) async fn open(&self) -> Result<(Writer<T::SendStream>, Reader<T::RecvStream>)> {
+        let opened = self.deadline(self.runtime.limits().control_timeout, async {
+            let opened = self.transport.open_bi().await;
+            opened.map_err(|error| Error::from_transport(&error, self.version))
+        });
+        let (send, recv) = opened.await?;
+        let mut send = Writer::new(send, self.version);
+        send.set_priority(CONTROL_ORDER);
+        Ok((send, self.reader(recv)))
+    }
+
+    /// A reader with the limits of this session.
+    pub(super) fn reader(&self, recv: T::RecvStream) -> Reader<T::RecvStream> {
+        let mut reader = Reader::new(recv, self.version);
+        reader.set_limit(self.runtime.limits().control_message);
+        reader
+    }
+
+    /// Runs `future` for at most `limit`.
+    ///
+    /// # Errors
+    /// Its own, or [`Error::Timeout`].
+    pub(super) async fn deadline<V>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = Result<V>>,
+    ) -> Result<V> {
+        deadline(&self.runtime, limit, future).await
+    }
+}
+
+/// Runs `future` for at most `limit` of `runtime`'s time.
+///
+/// # Errors
+/// Its own, or [`Error::Timeout`].
+pub(super) async fn deadline<V>(
+    runtime: &Runtime,
+    limit: Duration,
+    future: impl Future<Output = Result<V>>,
+) -> Result<V> {
+    let mut future = pin!(future);
+    let mut timer = runtime.sleep(limit);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(result) = future.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        timer.as_mut().poll(cx).map(|()| Err(Error::Timeout))
+    })
+    .await
+}
+
+/// Runs the session to its end.
+pub(super) async fn run<T: wt::Session>(link: Arc<Link<T>>, mut set: TaskSet) -> Result<()> {
+    publisher::start(&link);
+    subscriber::start(&link);
+    drain::start(&link);
+    estimate::start(&link);
+
+    let close = {
+        let mut closed = pin!(link.transport.closed());
+        kio_poll(|waiter, cx| {
+            // Asked again after the tasks ran: they may want the session closed.
+            for _ in 0..2 {
+                let closing = link
+                    .control
+                    .state
+                    .poll(waiter, |state| match &state.closing {
+                        Some(closing) => Poll::Ready(closing.clone()),
+                        None => Poll::Pending,
+                    });
+                if let Poll::Ready(closing) = closing {
+                    let code = closing.error.to_session_code(link.version);
+                    link.transport.close(code, &closing.reason);
+                    return Poll::Ready(Close {
+                        error: closing.error,
+                        code: Some(code),
+                        reason: closing.reason,
+                        local: true,
+                    });
+                }
+                if let Poll::Ready(error) = closed.as_mut().poll(cx) {
+                    return Poll::Ready(remote_close(&error, link.version));
+                }
+                set.poll(cx);
+            }
+            Poll::Pending
+        })
+        .await
+    };
+
+    let result = match &close.error {
+        Error::Closed | Error::Cancel => Ok(()),
+        error => Err(error.clone()),
+    };
+    // First the cause, then the tasks: what they leave behind ends with it.
+    link.control.end(close);
+    drop(set);
+    result
+}
+
+/// What the end of the transport says.
+fn remote_close(error: &impl wt::Error, version: Version) -> Close {
+    let (code, reason) = match error.session_error() {
+        Some((code, reason)) => (Some(code), reason),
+        None => (None, error.to_string()),
+    };
+    Close {
+        error: Error::from_transport(error, version),
+        code,
+        reason,
+        local: false,
+    }
+}
+
+/// A future from a poll that needs both kinds of wake-up: the model's waiter and the context of ordinary futures.
+pub(super) fn kio_poll<R>(
+    mut poll: impl FnMut(&kio::Waiter, &mut Context<'_>) -> Poll<R> + Unpin,
+) -> impl Future<Output = R> {
+    kio::wait(move |waiter| poll(waiter, &mut Context::from_waker(waiter.waker())))
+}
+
+/// Polls a boxed or pinned future behind an option; `Pending` while there is none.
+pub(super) fn poll_some<F: Future + Unpin>(
+    slot: &mut Option<F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let Some(future) = slot else {
+        return Poll::Pending;
+    };
+    let result = Pin::new(future).poll(cx);
+    if result.is_ready() {
+        *slot = None;
+    }
+    result
+}
+
+/// Runs both until one is done.
+pub(super) async fn first<R>(one: impl Future<Output = R>, other: impl Future<Output = R>) -> R {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    std::future::poll_fn(|cx| match one.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(result),
+        Poll::Pending => other.as_mut().poll(cx),
+    })
+    .await
+}

@@ -1,0 +1,61 @@
+//! The half of a session that asks, and takes what the peer sends.
+
+mod announce;
+mod datagram;
+mod frames;
+mod group;
+mod routes;
+mod table;
+
+use std::sync::Arc;
+
+use web_transport_trait as wt;
+
+pub(super) use frames::receive;
+pub(super) use table::{Registration, Subscriptions};
+
+use super::{DataType, establish, session::Link};
+use crate::{Error, Subject, coding::Reader};
+
+/// Takes every stream and datagram the peer sends, and asks for its announcements.
+pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
+    let streams = link.clone();
+    link.tasks.push(async move {
+        let link = streams;
+        // The end of the transport ends the session; there is nothing to do about it here.
+        while let Ok(recv) = link.transport.accept_uni().await {
+            link.tasks.push(stream(link.clone(), link.reader(recv)));
+        }
+    });
+    if link.version.has_datagrams() {
+        link.tasks.push(datagram::receive(link.clone()));
+    }
+    announce::start(link);
+}
+
+/// Reads what a stream is for, and takes it.
+async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStream>) {
+    let limit = link.runtime.limits().control_timeout;
+    let result = match link.deadline(limit, recv.decode_maybe()).await {
+        Ok(Some(DataType::Group)) => group::receive(&link, &mut recv).await,
+        Ok(Some(DataType::Setup)) => {
+            let setup = link.deadline(limit, establish::read_setup(&mut recv)).await;
+            // Whatever is wrong with it, there is no session without it.
+            if let Err(error) = setup.and_then(|setup| link.receive_setup(setup)) {
+                link.fail(error);
+            }
+            return;
+        }
+        // Over before it began.
+        Ok(None) => return,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = result {
+        tracing::trace!(%error, "stream ended");
+        link.check(&error);
+        recv.stop_about(&error, Subject::Data);
+    }
+}
+
+/// A stream that nobody asked for.
+const UNWANTED: Error = Error::Cancel;

@@ -1,0 +1,116 @@
+//! Hearing what the peer has to read.
+
+use std::sync::Arc;
+
+use web_transport_trait as wt;
+
+use super::routes::Routes;
+use crate::{
+    Error, PathOwned, Result,
+    coding::Reader,
+    lite::{
+        Announce, AnnounceDecoder, AnnounceInit, AnnounceOk, AnnounceRequest, ControlType,
+        session::Link,
+    },
+};
+
+/// Asks for announcements below every prefix that may be filled.
+pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
+    let Some(origin) = &link.subscribe else {
+        return;
+    };
+    for prefix in origin.allowed() {
+        let link = link.clone();
+        link.tasks.clone().push(async move {
+            match hear(&link, prefix).await {
+                // Finished or refused: the routes of this stream are withdrawn, and that is all.
+                Ok(()) => {}
+                Err(Failure::Stream(error)) => tracing::debug!(%error, "announcements ended"),
+                Err(Failure::Session(error)) => link.fail(error),
+            }
+        });
+    }
+}
+
+/// What a failure ends.
+enum Failure {
+    /// These announcements.
+    Stream(Error),
+    /// Everything: what was announced cannot be trusted any more.
+    Session(Error),
+}
+
+/// Sorts the errors of reading: bytes that are no message against a stream or session that broke.
+fn reading(error: Error) -> Failure {
+    match error {
+        Error::Decode(_) | Error::BoundsExceeded | Error::TooManyParameters => {
+            Failure::Session(Error::ProtocolViolation)
+        }
+        other => Failure::Stream(other),
+    }
+}
+
+async fn hear<T: wt::Session>(link: &Arc<Link<T>>, prefix: PathOwned) -> Result<(), Failure> {
+    let (mut send, mut recv) = link.open().await.map_err(Failure::Stream)?;
+    let request = AnnounceRequest {
+        prefix: prefix.clone(),
+        exclude_hop: Some(link.hop().id),
+        hidden: true,
+    };
+    send.put(&ControlType::Announce)
+        .and_then(|()| send.put(&request))
+        .map_err(Failure::Stream)?;
+    send.flush().await.map_err(Failure::Stream)?;
+
+    let mut decoder = AnnounceDecoder::new(link.version);
+    let mut routes = Routes::new(link.clone(), prefix);
+    begin(link, &mut recv, &mut decoder, &mut routes).await?;
+    while let Some(message) = recv.decode_maybe::<Announce>().await.map_err(reading)? {
+        let event = decoder.decode(message).map_err(violation)?;
+        if decoder.len() > link.runtime.limits().announces {
+            tracing::warn!("too many announcements");
+            return Err(Failure::Session(Error::BoundsExceeded));
+        }
+        if let Some(event) = event {
+            routes.apply(event);
+        }
+    }
+    // Its end is answered in kind; what becomes of that changes nothing.
+    let _sent = send.finish().await;
+    Ok(())
+}
+
+/// Reads what comes before the announcements.
+async fn begin<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    recv: &mut Reader<T::RecvStream>,
+    decoder: &mut AnnounceDecoder,
+    routes: &mut Routes<T>,
+) -> Result<(), Failure> {
+    let limits = link.runtime.limits();
+    if link.version.has_announce_init() {
+        recv.set_limit(limits.announce_init);
+        let init: AnnounceInit = recv.decode().await.map_err(reading)?;
+        recv.set_limit(limits.control_message);
+        if init.suffixes.len() > limits.announces {
+            tracing::warn!("too many announcements");
+            return Err(Failure::Session(Error::BoundsExceeded));
+        }
+        for event in decoder.init(init).map_err(violation)? {
+            routes.apply(event);
+        }
+    }
+    if link.version.has_announce_ok() {
+        let ok: AnnounceOk = recv.decode().await.map_err(reading)?;
+        link.add_peer_hop(ok.hop.unwrap_or(0));
+        routes.set_sender(ok.hop.unwrap_or(0));
+    }
+    // The price of the link is in the peer's SETUP.
+    link.peer_setup().await;
+    Ok(())
+}
+
+/// Whatever is wrong with the meaning of an announcement.
+fn violation(_: Error) -> Failure {
+    Failure::Session(Error::ProtocolViolation)
+}

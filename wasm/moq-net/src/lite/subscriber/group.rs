@@ -1,0 +1,70 @@
+//! One group from the peer.
+
+use std::sync::Arc;
+
+use web_transport_trait as wt;
+
+use super::{UNWANTED, frames};
+use crate::{
+    Error, Group, GroupProducer, Result,
+    coding::Reader,
+    lite::{GroupHeader, session::Link},
+};
+
+/// Takes a group stream into the track it belongs to.
+///
+/// # Errors
+/// Why the rest of the stream is refused. The track lives.
+pub(super) async fn receive<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    recv: &mut Reader<T::RecvStream>,
+) -> Result<()> {
+    let limit = link.runtime.limits().control_timeout;
+    let header: GroupHeader = link.deadline(limit, recv.decode()).await?;
+    // Ids are ours: one we do not know is over.
+    let subscription = link.subscriptions.get(header.subscribe).ok_or(UNWANTED)?;
+    if let Err(error) = subscription.arrive(header.sequence) {
+        if link.version.has_frame_bounds() {
+            subscription.violate();
+        }
+        return Err(error);
+    }
+    if header.frame_start != 0 {
+        // We only ask for whole groups, and this one is not.
+        return Err(Error::ProtocolViolation);
+    }
+    let track = subscription.track().await.ok_or(UNWANTED)?;
+    let group = track.create_group(Group {
+        sequence: header.sequence,
+    })?;
+    subscription.account();
+    drop((subscription, track));
+    take(link, recv, group).await
+}
+
+/// Fills `group` from the stream.
+async fn take<T: wt::Session>(
+    link: &Link<T>,
+    recv: &mut Reader<T::RecvStream>,
+    group: GroupProducer,
+) -> Result<()> {
+    let guard = Unfinished { link, group };
+    let received = frames::receive(&link.runtime, recv, &guard.group).await;
+    if let Err(error) = &received {
+        // Already over: then there is nothing left to fail.
+        let _over = guard.group.abort(error.clone());
+    }
+    received
+}
+
+/// A group that ends for the session's reason if the session ends first.
+struct Unfinished<'a, T: wt::Session> {
+    link: &'a Link<T>,
+    group: GroupProducer,
+}
+
+impl<T: wt::Session> Drop for Unfinished<'_, T> {
+    fn drop(&mut self) {
+        let _over = self.group.abort(self.link.control.cause());
+    }
+}

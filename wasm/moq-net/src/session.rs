@@ -1,0 +1,256 @@
+//! A session as its owner sees it: a handle, and a driver that the owner polls.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use kio::Shared;
+
+use crate::{Error, Result, Version, tasks::BoxFuture};
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// What the end means. A clean end, by either side, is [`Error::Closed`].
+    pub error: Error,
+    /// The code that travelled, if the session was closed and not lost.
+    pub code: Option<u32>,
+    /// The text that travelled with the code; from the peer, so not to be trusted.
+    pub reason: String,
+    /// Whether this side closed it.
+    pub local: bool,
+}
+
+/// What the two sides of a connection can carry, as far as it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// What the peer says it can send to us, in bits per second.
+    pub receive: Option<u64>,
+    /// The round-trip time the peer measures.
+    pub rtt: Option<Duration>,
+}
+
+/// A handle to a running session. Clones are handles to the same session; dropping the last one closes it cleanly.
+#[derive(Clone)]
+pub struct Session {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    control: Control,
+    version: Version,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.control.close(Error::Closed, "");
+    }
+}
+
+impl Session {
+    pub(crate) fn new(control: Control, version: Version) -> Self {
+        Self {
+            handle: Arc::new(Handle { control, version }),
+        }
+    }
+
+    /// The version both sides speak.
+    pub fn version(&self) -> Version {
+        self.handle.version
+    }
+
+    /// Closes the session with the session code of `error` and a text for the peer's log. The first close counts.
+    pub fn close(&self, error: Error, reason: &str) {
+        self.handle.control.close(error, reason);
+    }
+
+    /// Waits for the end. A clean end, by either side, is [`Error::Closed`].
+    pub async fn closed(&self) -> Error {
+        self.handle.control.ended().await.error
+    }
+
+    /// How the session ended, once it has.
+    pub fn close_reason(&self) -> Option<Close> {
+        self.handle.control.state.lock().ended.clone()
+    }
+
+    /// Waits until the peer has shown that it takes the session: its SETUP on 05 and later, at once on others.
+    ///
+    /// # Errors
+    /// Why the session ended instead.
+    pub async fn ready(&self) -> Result<()> {
+        let control = &self.handle.control;
+        kio::wait(|waiter| {
+            control.state.poll(waiter, |state| match &state.ended {
+                Some(close) => Poll::Ready(Err(close.error.clone())),
+                None if state.ready => Poll::Ready(Ok(())),
+                None => Poll::Pending,
+            })
+        })
+        .await
+    }
+
+    /// Tells the peer to move to `uri` (empty: to reconnect where it is) and gives it the drain time of the limits;
+    /// then the session is closed. Versions before 04 are not told, only given the time.
+    pub fn goaway(&self, uri: &str) {
+        let mut state = self.handle.control.state.lock();
+        if state.drain.is_none() {
+            state.drain = Some(uri.into());
+        }
+    }
+
+    /// Waits until the peer asks us to move, and gives the URI it names (empty: reconnect to the same).
+    ///
+    /// # Errors
+    /// Why the session ended without that.
+    pub async fn going_away(&self) -> Result<String> {
+        let control = &self.handle.control;
+        kio::wait(|waiter| {
+            control
+                .state
+                .poll(waiter, |state| match (&state.goaway, &state.ended) {
+                    (Some(uri), _) => Poll::Ready(Ok(uri.to_string())),
+                    (None, Some(close)) => Poll::Ready(Err(close.error.clone())),
+                    (None, None) => Poll::Pending,
+                })
+        })
+        .await
+    }
+
+    /// The peer's latest estimate of the connection; empty when it gives none.
+    pub fn bandwidth(&self) -> Bandwidth {
+        self.handle.control.state.lock().bandwidth
+    }
+
+    /// Waits until the estimate differs from `last`.
+    ///
+    /// # Errors
+    /// Why the session ended.
+    pub async fn bandwidth_changed(&self, last: Bandwidth) -> Result<Bandwidth> {
+        let control = &self.handle.control;
+        kio::wait(|waiter| {
+            control.state.poll(waiter, |state| match &state.ended {
+                Some(close) => Poll::Ready(Err(close.error.clone())),
+                None if state.bandwidth != last => Poll::Ready(Ok(state.bandwidth)),
+                None => Poll::Pending,
+            })
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("version", &self.handle.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a session. **Nothing happens in a session unless its driver is polled**; the caller
+///
+/// 1. polls it whenever its waker was called, on any executor,
+/// 2. keeps it until it is ready: it ends when the session does, `Ok` after a clean end,
+/// 3. may drop it early, which closes the transport as dropping the transport would.
+///
+/// One poll does a bounded amount of work and then yields to other tasks.
+#[must_use = "a session does nothing unless its driver is polled"]
+pub struct Driver {
+    future: BoxFuture<Result<()>>,
+}
+
+impl Driver {
+    pub(crate) const fn new(future: BoxFuture<Result<()>>) -> Self {
+        Self { future }
+    }
+}
+
+impl Future for Driver {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.future.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+/// What the handle and the driver share.
+#[derive(Clone, Default)]
+pub(crate) struct Control {
+    pub(crate) state: Shared<State>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// Somebody on this side wants the session closed.
+    pub(crate) closing: Option<Closing>,
+    /// The session is over.
+    pub(crate) ended: Option<Close>,
+    /// The peer takes the session.
+    pub(crate) ready: bool,
+    /// The URI this side wants the peer to move to.
+    pub(crate) drain: Option<Arc<str>>,
+    /// The URI the peer wants this side to move to.
+    pub(crate) goaway: Option<Arc<str>>,
+    pub(crate) bandwidth: Bandwidth,
+}
+
+#[derive(Clone)]
+pub(crate) struct Closing {
+    pub(crate) error: Error,
+    pub(crate) reason: String,
+}
+
+impl Control {
+    /// Asks the driver to close the session; only the first request counts.
+    pub(crate) fn close(&self, error: Error, reason: &str) {
+        let mut state = self.state.lock();
+        if state.closing.is_none() && state.ended.is_none() {
+            state.closing = Some(Closing {
+                error,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
+    /// Why whatever is left of the session ends: the cause once it is over.
+    pub(crate) fn cause(&self) -> Error {
+        match &self.state.lock().ended {
+            Some(close) => close.error.clone(),
+            None => Error::Cancel,
+        }
+    }
+
+    /// Records the end; only the first one counts.
+    pub(crate) fn end(&self, close: Close) {
+        let mut state = self.state.lock();
+        if state.ended.is_none() {
+            state.ended = Some(close);
+        }
+    }
+
+    async fn ended(&self) -> Close {
+        kio::wait(|waiter| {
+            self.state.poll(waiter, |state| match &state.ended {
+                Some(close) => Poll::Ready(close.clone()),
+                None => Poll::Pending,
+            })
+        })
+        .await
+    }
+
+    /// Whether the peer has asked us not to open new requests.
+    pub(crate) fn is_going_away(&self) -> bool {
+        self.state.lock().goaway.is_some()
+    }
+}
