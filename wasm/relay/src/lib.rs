@@ -1,0 +1,11 @@
+//! The embedded MoQ relay.
+//!
+//! It holds what needs an operating system: sockets, TLS, HTTP and configuration. Routing, caching
+//! and track serving are the core's (`moq-net`), the same code that runs in the browser.
+
+pub mod certificate;
+pub mod host;
+pub mod quic;
+pub mod relay;
+pub mod server;
+pub mod web;

@@ -1,0 +1,81 @@
+//! Binds one port for UDP and TCP and serves both until told to stop.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+
+use web_transport_quinn::quinn;
+
+use crate::certificate::Certificate;
+use crate::quic::{self, ListenError};
+use crate::relay::Relay;
+use crate::web;
+
+/// How many ports to try when the system picks one that is taken for the other protocol.
+const PORT_ATTEMPTS: usize = 16;
+
+/// A relay that is listening.
+pub struct Server {
+    address: SocketAddr,
+    endpoint: quinn::Endpoint,
+    web: tokio::net::TcpListener,
+    router: axum::Router,
+    relay: Arc<Relay>,
+}
+
+impl Server {
+    /// Listens on `address` for UDP and TCP alike; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the certificate is unusable.
+    pub fn bind(
+        address: SocketAddr,
+        certificate: &Certificate,
+        relay: Arc<Relay>,
+    ) -> Result<Self, ListenError> {
+        let (tcp, udp) = sockets(address)?;
+        tcp.set_nonblocking(true)?;
+        let address = tcp.local_addr()?;
+        Ok(Self {
+            address,
+            endpoint: quic::endpoint(udp, certificate, &relay)?,
+            web: tokio::net::TcpListener::from_std(tcp)?,
+            router: web::router(relay.clone(), &certificate.fingerprint),
+            relay,
+        })
+    }
+
+    /// Where the relay listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves, then closes every connection.
+    ///
+    /// # Errors
+    /// The HTTP listener failed.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+        let accept = quic::accept(self.endpoint.clone(), self.relay);
+        let web = axum::serve(self.web, self.router);
+        let result = tokio::select! {
+            () = accept => Ok(()),
+            result = web => result,
+            () = stop => Ok(()),
+        };
+        self.endpoint.close(0u32.into(), b"shutting down");
+        self.endpoint.wait_idle().await;
+        result
+    }
+}
+
+fn sockets(address: SocketAddr) -> std::io::Result<(TcpListener, UdpSocket)> {
+    let mut attempt = 0;
+    loop {
+        let tcp = TcpListener::bind(address)?;
+        match UdpSocket::bind(tcp.local_addr()?) {
+            Ok(udp) => return Ok((tcp, udp)),
+            Err(error) if address.port() != 0 || attempt == PORT_ATTEMPTS => return Err(error),
+            Err(_taken) => attempt += 1,
+        }
+    }
+}

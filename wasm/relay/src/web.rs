@@ -1,0 +1,217 @@
+//! The TCP side: HTTP routes and MoQ over WebSocket.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper_util::rt::TokioIo;
+use moq_net::{Announced, Path};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use crate::relay::Relay;
+
+/// The largest record this end advertises; a WebSocket message carries one.
+const MAX_RECORD: u64 = 16_382;
+/// Streams one peer may have open at a time over WebSocket.
+const MAX_BIDI: u64 = 1_024;
+const MAX_UNI: u64 = 2_048;
+/// Receive windows over WebSocket: one stream, the whole session.
+const STREAM_WINDOW: u64 = 1 << 20;
+const SESSION_WINDOW: u64 = 16 << 20;
+
+#[derive(Clone)]
+struct Shared {
+    relay: Arc<Relay>,
+    fingerprint: Arc<str>,
+}
+
+/// All HTTP routes; any other path takes WebSocket upgrades.
+pub fn router(relay: Arc<Relay>, fingerprint: &str) -> Router {
+    Router::new()
+        .route("/certificate.sha256", get(certificate))
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/announced", get(announced))
+        .route("/announced/{*prefix}", get(announced))
+        .fallback(other)
+        .layer(axum::middleware::map_response(cors))
+        .with_state(Shared {
+            relay,
+            fingerprint: fingerprint.into(),
+        })
+}
+
+/// Any page may read these routes; none of them looks at cookies.
+async fn cors(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+async fn certificate(State(shared): State<Shared>) -> String {
+    shared.fingerprint.to_string()
+}
+
+/// One announced path per line, relative to the prefix. Every line is terminated, so that a
+/// broadcast exactly at the prefix (an empty line) differs from no broadcast (no line).
+async fn announced(State(shared): State<Shared>, request: Request) -> Response {
+    let prefix = request.uri().path().trim_start_matches("/announced");
+    let Ok(prefix) = Path::parse(prefix) else {
+        return (StatusCode::BAD_REQUEST, "invalid path\n").into_response();
+    };
+    let Some(origin) = shared.relay.reader(&prefix) else {
+        return (StatusCode::NOT_FOUND, "no such prefix\n").into_response();
+    };
+    let mut cursor = origin.announced();
+    let mut body = String::new();
+    while let Some((path, event)) = cursor.try_next() {
+        if !matches!(event, Announced::Ended) {
+            body.push_str(path.as_str());
+            body.push('\n');
+        }
+    }
+    body.into_response()
+}
+
+async fn other(State(shared): State<Shared>, request: Request) -> Response {
+    if request.method() != Method::GET || !is_upgrade(request.headers()) {
+        let text = "This is a MoQ relay. Connect with WebTransport, QUIC or WebSocket.\n";
+        return (StatusCode::NOT_FOUND, text).into_response();
+    }
+    upgrade(shared, request)
+}
+
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    let has = |name, token: &str| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+            .is_some_and(|value| {
+                value
+                    .split(',')
+                    .any(|part| part.trim().eq_ignore_ascii_case(token))
+            })
+    };
+    has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket")
+}
+
+fn upgrade(shared: Shared, mut request: Request) -> Response {
+    let headers = request.headers();
+    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
+        return (StatusCode::BAD_REQUEST, "missing Sec-WebSocket-Key\n").into_response();
+    };
+    if headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .map(HeaderValue::as_bytes)
+        != Some(b"13")
+    {
+        return (
+            StatusCode::BAD_REQUEST,
+            "only WebSocket version 13 is supported\n",
+        )
+            .into_response();
+    }
+    let accept = derive_accept_key(key.as_bytes());
+    let offered: Vec<&str> = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+        .collect();
+    let protocol = select(&shared.relay, &offered);
+    // Nothing offered is the legacy framing; offers without a match are refused.
+    if protocol.is_none() && !offered.is_empty() {
+        return (
+            StatusCode::BAD_REQUEST,
+            "no common WebSocket sub-protocol\n",
+        )
+            .into_response();
+    }
+
+    let mut response = Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(protocol) = &protocol {
+        response = response.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    let Ok(response) = response.body(Body::empty()) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or_else(String::new, ToString::to_string);
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        match upgraded.await {
+            Ok(socket) => session(shared, TokioIo::new(socket), protocol, target).await,
+            Err(error) => tracing::info!(%error, "WebSocket upgrade failed"),
+        }
+    });
+    response
+}
+
+async fn session(
+    shared: Shared,
+    socket: TokioIo<hyper::upgrade::Upgraded>,
+    protocol: Option<String>,
+    target: String,
+) {
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(64 << 10))
+        .max_frame_size(Some(64 << 10));
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(limits)).await;
+    let mut config = qmux::Config::default();
+    config.max_record_size = MAX_RECORD;
+    config.max_streams_bidi = MAX_BIDI;
+    config.max_streams_uni = MAX_UNI;
+    config.max_data = SESSION_WINDOW;
+    config.max_stream_data_bidi_local = STREAM_WINDOW;
+    config.max_stream_data_bidi_remote = STREAM_WINDOW;
+    config.max_stream_data_uni = STREAM_WINDOW;
+    let mut upgraded = qmux::ws::Upgraded::new(socket)
+        .with_session_config(config)
+        .with_keep_alive(qmux::ws::KeepAlive::default());
+    if let Some(protocol) = &protocol {
+        upgraded = upgraded.with_alpn(protocol);
+    }
+    match shared.relay.serve(upgraded.accept(), Some(target)).await {
+        Ok(()) => tracing::info!("WebSocket session closed"),
+        Err(error) => tracing::info!(%error, "WebSocket session ended"),
+    }
+}
+
+/// The first entry of the relay's own list that the client offered: each version newest first in
+/// both prefixed framings, then the bare framings, where versions are exchanged in band.
+fn select(relay: &Relay, offered: &[&str]) -> Option<String> {
+    let prefixed = relay.versions().iter().flat_map(|version| {
+        ["qmux-02", "qmux-01", "qmux-00"]
+            .into_iter()
+            .map(move |framing| format!("{framing}.{}", version.alpn()))
+    });
+    let bare = ["qmux-02", "qmux-01", "qmux-00", "webtransport"].map(str::to_owned);
+    prefixed
+        .chain(bare)
+        .find(|token| offered.contains(&token.as_str()))
+}
