@@ -16,39 +16,13 @@ pub(crate) const PAYLOAD_LIMIT: usize = 1 << 20;
 /// Commands in one poll before the executor yields; keeps a drain within a few milliseconds.
 pub(crate) const COUNT_LIMIT: usize = 4096;
 
-/// One thing for the worker to do. The numbers in [`Command::pack`] are known to `worker/core/command.ts`.
+/// One thing for the worker to do. The numbers in `pack` are known to `worker/core/command.ts`.
 #[derive(Debug)]
 pub(crate) enum Command {
-    OpenUni {
+    Stream {
         session: Key,
         stream: Key,
-    },
-    OpenBi {
-        session: Key,
-        stream: Key,
-    },
-    Write {
-        stream: Key,
-        data: Bytes,
-    },
-    Finish {
-        stream: Key,
-    },
-    Reset {
-        stream: Key,
-        code: u32,
-    },
-    Stop {
-        stream: Key,
-        code: u32,
-    },
-    Priority {
-        stream: Key,
-        order: i32,
-    },
-    /// The reader made room: read this stream again.
-    Resume {
-        stream: Key,
+        ask: Ask,
     },
     Datagram {
         session: Key,
@@ -81,6 +55,20 @@ pub(crate) enum Command {
     },
 }
 
+/// What is asked of one stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    OpenUni,
+    OpenBi,
+    Write(Bytes),
+    Finish,
+    Reset(u32),
+    Stop(u32),
+    Priority(i32),
+    /// The reader made room: read on.
+    Resume,
+}
+
 /// How an operation ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -91,11 +79,13 @@ pub(crate) enum Outcome {
     Error(Bytes),
 }
 
-/// Commands since the last drain, and their packed form.
+/// Commands for the next drain, and those the worker is draining now.
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
     list: Vec<Command>,
+    /// Payload bytes in `list` and announced by [`Commands::charge`].
     payload: usize,
+    draining: Vec<Command>,
     packed: Vec<u8>,
     /// Pointer and length of each piece, one table per delivered batch; the packed records point in here.
     tables: Vec<Vec<u32>>,
@@ -104,7 +94,11 @@ pub(crate) struct Commands {
 impl Commands {
     pub(crate) fn push(&mut self, command: Command) {
         self.payload += match &command {
-            Command::Write { data, .. } | Command::Datagram { data, .. } => data.len(),
+            Command::Stream {
+                ask: Ask::Write(data),
+                ..
+            }
+            | Command::Datagram { data, .. } => data.len(),
             _ => 0,
         };
         self.list.push(command);
@@ -120,29 +114,29 @@ impl Commands {
         self.payload >= PAYLOAD_LIMIT || self.list.len() >= COUNT_LIMIT
     }
 
-    /// Pack the list. Pointers stay valid until [`Commands::drained`], because nothing is pushed in between.
-    pub(crate) fn pack(&mut self) -> &[u8] {
-        let Self {
-            list,
-            packed,
-            tables,
-            ..
-        } = self;
-        packed.clear();
-        tables.clear();
-        packed.reserve(list.len() * RECORD_BYTES);
-        for command in list {
-            command.pack(packed, tables);
+    /// Pack the list for draining. Pointers stay valid until [`Commands::drained`]; what is pushed meanwhile is for
+    /// the next time.
+    pub(crate) fn pack(&mut self) {
+        self.payload = 0;
+        self.draining.append(&mut self.list);
+        self.packed.clear();
+        self.packed.reserve(self.draining.len() * RECORD_BYTES);
+        self.tables.clear();
+        for command in &self.draining {
+            command.pack(&mut self.packed, &mut self.tables);
         }
-        packed
+    }
+
+    /// The packed list.
+    pub(crate) fn packed(&self) -> &[u8] {
+        &self.packed
     }
 
     /// The worker has copied everything: let the payloads go.
     pub(crate) fn drained(&mut self) {
-        self.list.clear();
+        self.draining.clear();
         self.packed.clear();
         self.tables.clear();
-        self.payload = 0;
     }
 
     #[cfg(test)]
@@ -153,18 +147,21 @@ impl Commands {
 }
 
 impl Command {
+    pub(crate) const fn stream(session: Key, stream: Key, ask: Ask) -> Self {
+        Self::Stream {
+            session,
+            stream,
+            ask,
+        }
+    }
+
     fn pack(&self, out: &mut Vec<u8>, tables: &mut Vec<Vec<u32>>) {
         match self {
-            Self::OpenUni { session, stream } => record(out, 1, 0, *session, *stream, &[]),
-            Self::OpenBi { session, stream } => record(out, 2, 0, *session, *stream, &[]),
-            Self::Write { stream, data } => record(out, 3, 0, 0, *stream, data),
-            Self::Finish { stream } => record(out, 4, 0, 0, *stream, &[]),
-            Self::Reset { stream, code } => record(out, 5, *code, 0, *stream, &[]),
-            Self::Stop { stream, code } => record(out, 6, *code, 0, *stream, &[]),
-            Self::Priority { stream, order } => {
-                record(out, 7, order.cast_unsigned(), 0, *stream, &[])
-            }
-            Self::Resume { stream } => record(out, 8, 0, 0, *stream, &[]),
+            Self::Stream {
+                session,
+                stream,
+                ask,
+            } => ask.pack(out, *session, *stream),
             Self::Datagram { session, data } => record(out, 9, 0, *session, 0, data),
             Self::Close {
                 session,
@@ -177,7 +174,6 @@ impl Command {
                     .iter()
                     .flat_map(|piece| [address(piece), piece.len() as u32])
                     .collect();
-                let (start, pieces) = (table.as_ptr().addr() as u32, batch.pieces().len() as u32);
                 record(
                     out,
                     11,
@@ -187,7 +183,11 @@ impl Command {
                     batch.records(),
                 );
                 head(out, 12, 0, 0, 0);
-                tail(out, start, pieces);
+                tail(
+                    out,
+                    table.as_ptr().addr() as u32,
+                    batch.pieces().len() as u32,
+                );
                 tables.push(table);
             }
             Self::End { handle, error } => record(out, 13, 0, *handle, 0, error),
@@ -203,6 +203,21 @@ impl Command {
                 Outcome::Json(json) => record(out, 15, 2, *operation, 0, json),
                 Outcome::Error(json) => record(out, 15, 3, *operation, 0, json),
             },
+        }
+    }
+}
+
+impl Ask {
+    fn pack(&self, out: &mut Vec<u8>, session: Key, stream: Key) {
+        match self {
+            Self::OpenUni => record(out, 1, 0, session, stream, &[]),
+            Self::OpenBi => record(out, 2, 0, session, stream, &[]),
+            Self::Write(data) => record(out, 3, 0, session, stream, data),
+            Self::Finish => record(out, 4, 0, session, stream, &[]),
+            Self::Reset(code) => record(out, 5, *code, session, stream, &[]),
+            Self::Stop(code) => record(out, 6, *code, session, stream, &[]),
+            Self::Priority(order) => record(out, 7, order.cast_unsigned(), session, stream, &[]),
+            Self::Resume => record(out, 8, 0, session, stream, &[]),
         }
     }
 }
@@ -239,34 +254,30 @@ mod tests {
         (word(0), word(4), float(8), float(16), word(24), word(28))
     }
 
+    fn stream(stream: Key, ask: Ask) -> Command {
+        Command::stream(3, stream, ask)
+    }
+
     #[test]
     fn every_command_is_whole_records_in_order() {
         let mut commands = Commands::default();
         let data = Bytes::from_static(b"payload");
-        commands.push(Command::OpenBi {
-            session: 3,
-            stream: (1 << 53) - 1,
-        });
-        commands.push(Command::Write {
-            stream: 9,
-            data: data.clone(),
-        });
-        commands.push(Command::Priority {
-            stream: 9,
-            order: -2,
-        });
+        commands.push(stream((1 << 53) - 1, Ask::OpenBi));
+        commands.push(stream(9, Ask::Write(data.clone())));
+        commands.push(stream(9, Ask::Priority(-2)));
         commands.push(Command::Settle {
             operation: 4,
             outcome: Outcome::Handle(77),
         });
-        let packed = commands.pack();
+        commands.pack();
+        let packed = commands.packed();
         let records: Vec<_> = packed.chunks_exact(RECORD_BYTES).map(fields).collect();
         assert_eq!(packed.len(), 4 * RECORD_BYTES);
         assert_eq!(
             records[0],
             (2, 0, 3.0, 9_007_199_254_740_991.0, records[0].4, 0)
         );
-        assert_eq!(records[1], (3, 0, 0.0, 9.0, address(&data), 7));
+        assert_eq!(records[1], (3, 0, 3.0, 9.0, address(&data), 7));
         assert_eq!(records[2].1.cast_signed(), -2);
         assert_eq!(records[3].0, 15);
         assert_eq!((records[3].1, records[3].2, records[3].3), (1, 4.0, 77.0));
@@ -276,31 +287,45 @@ mod tests {
     fn payloads_stay_alive_until_drained() {
         let mut commands = Commands::default();
         let data = Bytes::from(vec![1u8; 10]);
-        commands.push(Command::Write {
-            stream: 1,
-            data: data.clone(),
-        });
+        commands.push(stream(1, Ask::Write(data.clone())));
         commands.pack();
         assert!(!data.is_unique());
         commands.drained();
         assert!(data.is_unique());
-        assert!(commands.pack().is_empty());
+        assert!(commands.packed().is_empty());
+    }
+
+    #[test]
+    fn what_is_asked_during_a_drain_waits_for_the_next_one() {
+        let mut commands = Commands::default();
+        commands.push(stream(1, Ask::Finish));
+        commands.pack();
+        commands.push(stream(2, Ask::Finish));
+        commands.drained();
+        commands.pack();
+        let records: Vec<_> = commands
+            .packed()
+            .chunks_exact(RECORD_BYTES)
+            .map(fields)
+            .collect();
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0].3, 2.0);
     }
 
     #[test]
     fn a_poll_is_full_at_a_mebibyte_of_payload_or_by_count() {
         let mut commands = Commands::default();
-        commands.push(Command::Write {
-            stream: 1,
-            data: Bytes::from(vec![0; PAYLOAD_LIMIT - 1]),
-        });
+        commands.push(stream(
+            1,
+            Ask::Write(Bytes::from(vec![0; PAYLOAD_LIMIT - 1])),
+        ));
         assert!(!commands.is_full());
         commands.charge(1);
         assert!(commands.is_full());
-        commands.drained();
+        commands.pack();
         assert!(!commands.is_full());
-        for stream in 0..COUNT_LIMIT as u64 {
-            commands.push(Command::Finish { stream });
+        for key in 0..COUNT_LIMIT as u64 {
+            commands.push(stream(key, Ask::Finish));
         }
         assert!(commands.is_full());
     }
@@ -312,7 +337,8 @@ mod tests {
         batch.frame(1, Some(5.0), pieces.clone());
         let mut commands = Commands::default();
         commands.push(Command::Deliver { reader: 6, batch });
-        let packed = commands.pack().to_vec();
+        commands.pack();
+        let packed = commands.packed().to_vec();
         let records: Vec<_> = packed.chunks_exact(RECORD_BYTES).map(fields).collect();
         assert_eq!(
             (records[0].0, records[0].1, records[0].2, records[0].3),

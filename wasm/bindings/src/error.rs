@@ -1,7 +1,9 @@
 //! Errors as the plain data that crosses to the worker: `worker/protocol/error.ts` is the other side.
 
 use bytes::Bytes;
-use moq_net::{Error, Scope};
+use moq_net::{Close, Error, Scope};
+
+use wasm_bindgen::JsValue;
 
 use crate::json::Object;
 
@@ -14,13 +16,15 @@ pub(crate) enum Fault {
     Peer,
 }
 
-/// One failure on its way out.
+/// One failure on its way out: JSON text to JavaScript.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ErrorData {
+pub struct ErrorData {
     kind: &'static str,
     message: String,
     code: Option<(u32, Scope)>,
     retryable: bool,
+    /// Text the peer sent along.
+    reason: String,
 }
 
 /// A result whose failure can cross the boundary as it is.
@@ -30,6 +34,11 @@ impl ErrorData {
     /// The caller of this worker did something that cannot be done.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new("usage", message)
+    }
+
+    /// The handle an operation watched was freed.
+    pub(crate) fn freed() -> Self {
+        Self::new("closed", "the handle was freed")
     }
 
     /// A peer's number does not fit in a JavaScript number.
@@ -49,7 +58,17 @@ impl ErrorData {
             message: text,
             code: code(error),
             retryable: is_retryable(error),
+            reason: String::new(),
         }
+    }
+
+    /// Add what the peer said when it closed the session.
+    pub(crate) fn with_close(mut self, close: &Close) -> Self {
+        if let Some(code) = close.code {
+            self.code = Some((code, Scope::Session));
+        }
+        self.reason.clone_from(&close.reason);
+        self
     }
 
     pub(crate) fn to_json(&self) -> String {
@@ -63,6 +82,9 @@ impl ErrorData {
                 Scope::Session => "session",
             };
             object.number("code", f64::from(code)).text("scope", scope);
+        }
+        if !self.reason.is_empty() {
+            object.text("reason", &self.reason);
         }
         if self.retryable {
             object.flag("retryable", true);
@@ -80,7 +102,14 @@ impl ErrorData {
             message: message.into(),
             code: None,
             retryable: false,
+            reason: String::new(),
         }
+    }
+}
+
+impl From<ErrorData> for JsValue {
+    fn from(error: ErrorData) -> Self {
+        Self::from_str(&error.to_json())
     }
 }
 

@@ -124,11 +124,6 @@ impl Executor {
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
     }
-
-    /// Drop every task.
-    pub(crate) fn clear(&mut self) {
-        drop(self.tasks.drain());
-    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,21 @@ impl Object {
         self
     }
 
+    /// Counts by name.
+    pub(crate) fn numbers(
+        &mut self,
+        name: &str,
+        values: impl IntoIterator<Item = (&'static str, f64)>,
+    ) -> &mut Self {
+        self.name(name);
+        let mut inner = Self::new();
+        for (name, value) in values {
+            inner.number(name, value);
+        }
+        self.0.push_str(&inner.end());
+        self
+    }
+
     pub(crate) fn texts<S: AsRef<str>>(
         &mut self,
         name: &str,

@@ -3,12 +3,21 @@
 //! The only crate that knows wasm-bindgen. Everything but the thin class in `wasm.rs` is plain Rust and tested natively.
 
 mod batch;
+mod clock;
 mod command;
+mod core;
 mod error;
 mod executor;
 mod host;
 mod json;
 mod number;
+mod object;
+mod operation;
+mod panic;
+mod reader;
 mod slab;
 mod timer;
 mod transport;
+
+pub use crate::core::Core;
+pub use error::ErrorData;

@@ -13,7 +13,7 @@ use super::{
     STREAM_UNREAD_LIMIT, STREAM_WINDOW, Session, TransportError, inbound::Reserved,
 };
 use crate::{
-    command::{Command, Commands},
+    command::{Ask, Command, Commands},
     slab::{Key, Slab},
 };
 
@@ -400,7 +400,7 @@ impl State {
                 return true;
             }
             recv.paused = false;
-            commands.push(Command::Resume { stream: *key });
+            commands.push(Command::stream(session, *key, Ask::Resume));
             false
         });
     }

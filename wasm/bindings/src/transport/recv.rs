@@ -7,7 +7,10 @@ use kio::Waiter;
 use web_transport_trait::MaybeSend;
 
 use super::{Network, TransportError, network::State};
-use crate::{command::Command, slab::Key};
+use crate::{
+    command::{Ask, Command},
+    slab::Key,
+};
 
 /// Yields the chunks the worker committed, by reference.
 pub(crate) struct RecvStream {
@@ -64,10 +67,9 @@ impl RecvStream {
         let unread = std::mem::take(&mut recv.unread);
         if recv.end.is_none() {
             recv.end = Some(Err(TransportError::Ended));
-            state.commands.push(Command::Stop {
-                stream: self.key,
-                code,
-            });
+            state
+                .commands
+                .push(Command::stream(session, self.key, Ask::Stop(code)));
         }
         state.release_unread(session, unread);
     }

@@ -6,8 +6,14 @@ use bytes::{Buf, Bytes};
 use kio::Waiter;
 use web_transport_trait::MaybeSend;
 
-use super::{Network, TransportError, network::State};
-use crate::{command::Command, slab::Key};
+use super::{
+    Network, TransportError,
+    network::{SendState, State},
+};
+use crate::{
+    command::{Ask, Command},
+    slab::Key,
+};
 
 /// Appends writes to the command buffer, by reference, within the windows of the stream and its session.
 pub(crate) struct SendStream {
@@ -63,34 +69,31 @@ impl SendStream {
             session.bytes_sent += size as u64;
             let data = take(size);
             debug_assert_eq!(data.len(), size);
-            commands.push(Command::Write {
-                stream: self.key,
-                data,
-            });
+            commands.push(Command::stream(stream.session, self.key, Ask::Write(data)));
         }
         Poll::Ready(Ok(size))
     }
 
-    /// Run on the sending half unless the transport is done with it.
-    fn with_live<R>(
-        &self,
-        work: impl FnOnce(&mut super::network::SendState, &mut crate::command::Commands) -> R,
-    ) -> Result<R, TransportError> {
+    /// Ask something of the sending half, unless the transport is done with it or `ask` finds nothing to ask.
+    fn ask(&self, ask: impl FnOnce(&mut SendState) -> Option<Ask>) -> Result<(), TransportError> {
         let mut state = self.network.lock();
         let State {
             commands, streams, ..
         } = &mut *state;
-        let send = streams
-            .get_mut(self.key)
-            .and_then(|stream| stream.send.as_mut());
-        match send {
-            Some(send) => match &send.settled {
-                Some(Err(error)) => Err(error.clone()),
-                Some(Ok(())) => Err(TransportError::Ended),
-                None => Ok(work(send, commands)),
-            },
-            None => Err(TransportError::Ended),
+        let Some(stream) = streams.get_mut(self.key) else {
+            return Err(TransportError::Ended);
+        };
+        let Some(send) = stream.send.as_mut() else {
+            return Err(TransportError::Ended);
+        };
+        match &send.settled {
+            Some(Err(error)) => return Err(error.clone()),
+            Some(Ok(())) => return Err(TransportError::Ended),
+            None => {}
         }
+        let ask = ask(send).ok_or(TransportError::Ended)?;
+        commands.push(Command::stream(stream.session, self.key, ask));
+        Ok(())
     }
 }
 
@@ -129,29 +132,20 @@ impl web_transport_trait::SendStream for SendStream {
     }
 
     fn set_priority(&mut self, order: i32) {
-        let stream = self.key;
         // Too late is no failure: the order of what is gone does not matter.
-        let _ = self.with_live(|_, commands| commands.push(Command::Priority { stream, order }));
+        let _ = self.ask(|_| Some(Ask::Priority(order)));
     }
 
     fn finish(&mut self) -> Result<(), Self::Error> {
-        let stream = self.key;
-        self.with_live(|send, commands| {
-            if std::mem::replace(&mut send.ended, true) {
-                return Err(TransportError::Ended);
-            }
-            commands.push(Command::Finish { stream });
-            Ok(())
-        })?
+        self.ask(|send| (!std::mem::replace(&mut send.ended, true)).then_some(Ask::Finish))
     }
 
     fn reset(&mut self, code: u32) {
-        let stream = self.key;
         // A stream the transport is done with needs no reset.
-        let _ = self.with_live(|send, commands| {
+        let _ = self.ask(|send| {
             send.ended = true;
             send.settled = Some(Err(TransportError::Ended));
-            commands.push(Command::Reset { stream, code });
+            Some(Ask::Reset(code))
         });
     }
 
@@ -178,10 +172,14 @@ impl web_transport_trait::SendStream for SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        let unfinished = self.with_live(|send, _| !send.ended).unwrap_or(false);
-        if unfinished {
-            web_transport_trait::SendStream::reset(self, 0);
-        }
+        // Finished streams go on to their end without us; anything else was abandoned.
+        let _ = self.ask(|send| {
+            if send.ended {
+                return None;
+            }
+            send.settled = Some(Err(TransportError::Ended));
+            Some(Ask::Reset(0))
+        });
         let mut state = self.network.lock();
         if let Some(send) = state
             .streams

@@ -12,7 +12,10 @@ use super::{
     recv::RecvStream,
     send::SendStream,
 };
-use crate::{command::Command, slab::Key};
+use crate::{
+    command::{Ask, Command},
+    slab::Key,
+};
 
 /// Clones share one session; dropping the last closes it.
 #[derive(Clone)]
@@ -27,8 +30,10 @@ struct Inner {
 
 /// Figures of a session as the trait wants them.
 pub(crate) struct Figures {
-    sent: u64,
-    received: u64,
+    /// Payload bytes handed to streams.
+    pub(crate) sent: u64,
+    /// Payload bytes taken from streams.
+    pub(crate) received: u64,
     /// Bytes received that nobody has read.
     pub(crate) unread: usize,
     /// Streams that are not over.
@@ -143,12 +148,12 @@ impl Inner {
             recv: bidirectional.then(RecvState::default),
             send: Some(SendState::new()),
         });
-        let session = self.key;
-        state.commands.push(if bidirectional {
-            Command::OpenBi { session, stream }
+        let ask = if bidirectional {
+            Ask::OpenBi
         } else {
-            Command::OpenUni { session, stream }
-        });
+            Ask::OpenUni
+        };
+        state.commands.push(Command::stream(self.key, stream, ask));
         Ok(stream)
     }
 
@@ -233,15 +238,14 @@ impl Drop for Opening<'_> {
         }
         // One that failed to open is unknown to the worker; the others are reset as soon as they exist.
         if !matches!(stream.open, Open::Failed(_)) {
-            state.commands.push(Command::Reset {
-                stream: self.stream,
-                code: 0,
-            });
+            let session = stream.session;
+            state
+                .commands
+                .push(Command::stream(session, self.stream, Ask::Reset(0)));
             if stream.recv.is_some() {
-                state.commands.push(Command::Stop {
-                    stream: self.stream,
-                    code: 0,
-                });
+                state
+                    .commands
+                    .push(Command::stream(session, self.stream, Ask::Stop(0)));
             }
         }
     }

@@ -8,7 +8,10 @@ use super::{
     CHUNK_LIMIT, DATAGRAM_BACKLOG, Network, SESSION_UNREAD_LIMIT, STREAM_UNREAD_LIMIT,
     STREAM_WINDOW, Session, TransportError,
 };
-use crate::{command::Command, slab::Key};
+use crate::{
+    command::{Ask, Command},
+    slab::Key,
+};
 
 fn pair() -> (Network, Session) {
     let network = Network::default();
@@ -33,7 +36,11 @@ fn feed(network: &Network, stream: Key, data: &[u8], fin: bool) -> Option<bool> 
 
 fn opened(network: &Network) -> Key {
     match commands(network).pop() {
-        Some(Command::OpenBi { stream, .. } | Command::OpenUni { stream, .. }) => {
+        Some(Command::Stream {
+            stream,
+            ask: Ask::OpenBi | Ask::OpenUni,
+            ..
+        }) => {
             network.opened(stream, Ok(()));
             stream
         }
@@ -102,7 +109,9 @@ fn a_stream_pauses_at_its_bound_and_resumes_at_half() {
         .now_or_never()
         .unwrap()
         .unwrap();
-    assert!(matches!(commands(&network)[..], [Command::Resume { stream: key }] if key == stream));
+    assert!(
+        matches!(commands(&network)[..], [Command::Stream { stream: key, ask: Ask::Resume, .. }] if key == stream)
+    );
 }
 
 #[test]
@@ -123,7 +132,11 @@ fn a_full_session_pauses_data_streams_but_not_control_streams() {
     let resumed: Vec<_> = commands(&network)
         .into_iter()
         .filter_map(|command| match command {
-            Command::Resume { stream } => Some(stream),
+            Command::Stream {
+                stream,
+                ask: Ask::Resume,
+                ..
+            } => Some(stream),
             _ => None,
         })
         .collect();
@@ -139,7 +152,10 @@ fn chunks_over_the_limit_and_chunks_nobody_wants_are_refused() {
     drop(recv);
     assert!(matches!(
         commands(&network)[..],
-        [Command::Stop { code: 0, .. }]
+        [Command::Stream {
+            ask: Ask::Stop(0),
+            ..
+        }]
     ));
     assert_eq!(feed(&network, stream, b"late", false), None);
     assert!(
@@ -167,13 +183,18 @@ fn an_open_waits_for_the_worker_and_a_dropped_one_is_taken_back() {
     assert!((&mut open).now_or_never().is_none());
     drop(open);
     assert!(
-        matches!(commands(&network)[..], [Command::OpenUni { stream: asked, .. }, Command::Reset { stream, .. }] if asked == stream)
+        matches!(commands(&network)[..], [Command::Stream { stream: asked, ask: Ask::OpenUni, .. }, Command::Stream { stream, ask: Ask::Reset(0), .. }] if asked == stream)
     );
     assert_eq!(network.counts(), (1, 0));
 
     let mut open = Box::pin(session.open_bi());
     assert!((&mut open).now_or_never().is_none());
-    let Some(Command::OpenBi { stream, .. }) = commands(&network).pop() else {
+    let Some(Command::Stream {
+        stream,
+        ask: Ask::OpenBi,
+        ..
+    }) = commands(&network).pop()
+    else {
         panic!("no open")
     };
     network.opened(stream, Err("too many streams".to_owned()));
@@ -201,7 +222,13 @@ fn writes_stay_within_the_window_until_the_worker_reports_them_taken() {
     let mut write = Box::pin(send.write_chunk(data.clone()));
     assert!((&mut write).now_or_never().is_none());
     let taken = commands(&network);
-    let [Command::Write { data: first, .. }] = &taken[..] else {
+    let [
+        Command::Stream {
+            ask: Ask::Write(first),
+            ..
+        },
+    ] = &taken[..]
+    else {
         panic!("one write, got {taken:?}")
     };
     assert_eq!(first.len(), STREAM_WINDOW);
@@ -213,7 +240,10 @@ fn writes_stay_within_the_window_until_the_worker_reports_them_taken() {
     let rest: usize = commands(&network)
         .iter()
         .map(|command| match command {
-            Command::Write { data, .. } => data.len(),
+            Command::Stream {
+                ask: Ask::Write(data),
+                ..
+            } => data.len(),
             other => panic!("{other:?}"),
         })
         .sum();
@@ -253,7 +283,13 @@ fn a_finished_stream_stays_until_the_worker_says_it_is_out() {
     assert_eq!(send.finish(), Err(TransportError::Ended));
     assert!(send.closed().now_or_never().is_none());
     drop(send);
-    assert!(matches!(commands(&network)[..], [Command::Finish { .. }]));
+    assert!(matches!(
+        commands(&network)[..],
+        [Command::Stream {
+            ask: Ask::Finish,
+            ..
+        }]
+    ));
     assert_eq!(network.counts(), (1, 1));
     network.send_settled(stream, Ok(()));
     assert_eq!(network.counts(), (1, 0));
@@ -268,7 +304,10 @@ fn an_unfinished_stream_is_reset_when_dropped() {
     drop(open.now_or_never().unwrap().unwrap());
     assert!(matches!(
         commands(&network)[..],
-        [Command::Reset { code: 0, .. }]
+        [Command::Stream {
+            ask: Ask::Reset(0),
+            ..
+        }]
     ));
     assert_eq!(network.counts(), (1, 0));
 }

@@ -155,8 +155,9 @@ pub(super) async fn query<T: wt::Session>(source: Arc<Source<T>>) -> Result<Trac
             info
         })
         .await?;
-    // Done with: an earlier FIN would have been a cancel.
-    send.finish().await?;
+    // Done with: an earlier FIN would have been a cancel. The publisher may have stopped listening by now, which
+    // changes nothing about its answer.
+    let _ = send.finish().await;
     Ok(TrackInfo::default()
         .with_priority(info.priority)
         .with_cache(info.cache)
@@ -270,7 +271,8 @@ impl<T: wt::Session> Running<'_, T> {
                 Step::Violated => return Err(Error::ProtocolViolation),
             }
         }
-        send.finish().await?;
+        // The publisher has said everything and may have stopped listening: that makes no clean end an error.
+        let _ = send.finish().await;
         self.late_groups().await
     }
 

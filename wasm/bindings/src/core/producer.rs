@@ -1,0 +1,299 @@
+//! Tracks and groups of our own.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use moq_net::{Error, Timescale, Timestamp, TrackInfo};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::{Core, track::wish_json};
+use crate::{
+    command::Outcome,
+    error::{ErrorData, Fault, Result},
+    number,
+    object::Object,
+    operation,
+};
+
+#[wasm_bindgen]
+impl Core {
+    /// A track of our own broadcast. NaN takes the default (no timescale, 5000 ms, 127).
+    ///
+    /// # Errors
+    /// `usage`, `duplicate`, `dropped`.
+    #[wasm_bindgen(js_name = createTrack)]
+    #[allow(clippy::too_many_arguments)]
+    pub fn create_track(
+        &mut self,
+        broadcast: f64,
+        name: &str,
+        timescale: f64,
+        cache_ms: f64,
+        priority: f64,
+        ordered: bool,
+        compress: bool,
+    ) -> Result<f64> {
+        self.touch();
+        let mut info = TrackInfo::default()
+            .with_ordered(ordered)
+            .with_compress(compress);
+        if let Some(units) = number::optional("timescale", timescale)? {
+            let scale = Timescale::new(units).ok_or_else(|| ErrorData::usage("timescale is 0"))?;
+            info = info.with_timescale(scale);
+        }
+        if let Some(cache) = number::optional("cacheMs", cache_ms)? {
+            info = info.with_cache(Duration::from_millis(cache));
+        }
+        if !priority.is_nan() {
+            info = info.with_priority(number::byte("priority", priority)?);
+        }
+        let track = self
+            .objects
+            .borrow()
+            .broadcast(broadcast)?
+            .create_track(name, info)
+            .map_err(|error| ErrorData::of(&error, Fault::Caller, &format!("track {name}")))?;
+        let watch = Rc::new(RefCell::new(track.clone()));
+        Ok(self.insert(Object::Producer { track, watch }))
+    }
+
+    /// An in-process reader of our own track.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = consumeTrack)]
+    pub fn consume_track(&mut self, track: f64) -> Result<f64> {
+        let track = self.objects.borrow().producer(track)?.consume();
+        Ok(self.insert(Object::Track(track)))
+    }
+
+    /// A group at a sequence, or with NaN the next one.
+    ///
+    /// # Errors
+    /// `usage`, `duplicate`, `closed`, what aborted the track.
+    #[wasm_bindgen(js_name = createGroup)]
+    pub fn create_group(&mut self, track: f64, sequence: f64) -> Result<f64> {
+        self.touch();
+        let sequence = number::optional("sequence", sequence)?;
+        let group = {
+            let objects = self.objects.borrow();
+            let track = objects.producer(track)?;
+            match sequence {
+                Some(sequence) => track.create_group(sequence),
+                None => track.append_group(),
+            }
+            .map_err(|error| caller(&error, "group"))?
+        };
+        // Found out before anybody reads it: the page could not name it.
+        number::out("group sequence", group.sequence())?;
+        Ok(self.insert(Object::Group(group)))
+    }
+
+    /// The sequence of a group of ours.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = groupSequence)]
+    pub fn group_sequence(&self, group: f64) -> Result<f64> {
+        number::out(
+            "group sequence",
+            self.objects.borrow().group(group)?.sequence(),
+        )
+    }
+
+    /// A whole frame; NaN for no timestamp.
+    ///
+    /// # Errors
+    /// `usage` when the timestamp does not fit the track, `too-large`, `closed`, what aborted the group.
+    #[wasm_bindgen(js_name = writeFrame)]
+    pub fn write_frame(&mut self, group: f64, data: Vec<u8>, timestamp: f64) -> Result<()> {
+        self.touch();
+        let objects = self.objects.borrow();
+        let group = objects.group(group)?;
+        let data = Bytes::from(data);
+        match stamp(timestamp, group.timescale())? {
+            Some(timestamp) => group.write_timed(timestamp, data),
+            None => group.write_frame(data),
+        }
+        .map_err(|error| caller(&error, "frame"))
+    }
+
+    /// No further frame; uses the handle up.
+    ///
+    /// # Errors
+    /// `usage`, `closed`, what aborted the group.
+    #[wasm_bindgen(js_name = finishGroup)]
+    pub fn finish_group(&mut self, group: f64) -> Result<()> {
+        self.touch();
+        let group = self.objects.borrow_mut().take_group(group)?;
+        group.finish().map_err(|error| caller(&error, "group"))
+    }
+
+    /// Readers fail with this application code; uses the handle up.
+    ///
+    /// # Errors
+    /// `usage`, `closed`.
+    #[wasm_bindgen(js_name = abortGroup)]
+    pub fn abort_group(&mut self, group: f64, code: f64) -> Result<()> {
+        self.touch();
+        let code = app_code(code)?;
+        let group = self.objects.borrow_mut().take_group(group)?;
+        group.abort(code).map_err(|error| caller(&error, "group"))
+    }
+
+    /// A group of one frame; returns its sequence. NaN for no timestamp.
+    ///
+    /// # Errors
+    /// As `createGroup` and `writeFrame`.
+    #[wasm_bindgen(js_name = writeTrackFrame)]
+    pub fn write_track_frame(&mut self, track: f64, data: Vec<u8>, timestamp: f64) -> Result<f64> {
+        self.touch();
+        let objects = self.objects.borrow();
+        let track = objects.producer(track)?;
+        let data = Bytes::from(data);
+        let sequence = match stamp(timestamp, track.info().timescale)? {
+            Some(timestamp) => track.write_timed(timestamp, data),
+            None => track.write_frame(data),
+        };
+        number::out(
+            "group sequence",
+            sequence.map_err(|error| caller(&error, "frame"))?,
+        )
+    }
+
+    /// No further group.
+    ///
+    /// # Errors
+    /// `usage`, `closed`.
+    #[wasm_bindgen(js_name = finishTrack)]
+    pub fn finish_track(&mut self, track: f64) -> Result<()> {
+        self.touch();
+        let objects = self.objects.borrow();
+        objects
+            .producer(track)?
+            .finish()
+            .map_err(|error| caller(&error, "track"))
+    }
+
+    /// No further group after this one, the newest.
+    ///
+    /// # Errors
+    /// `usage`, `closed`.
+    #[wasm_bindgen(js_name = finishTrackAt)]
+    pub fn finish_track_at(&mut self, track: f64, sequence: f64) -> Result<()> {
+        self.touch();
+        let sequence = number::whole("sequence", sequence)?;
+        let objects = self.objects.borrow();
+        objects
+            .producer(track)?
+            .finish_at(sequence)
+            .map_err(|error| caller(&error, "track"))
+    }
+
+    /// Readers fail with this application code.
+    ///
+    /// # Errors
+    /// `usage`, `closed`.
+    #[wasm_bindgen(js_name = abortTrack)]
+    pub fn abort_track(&mut self, track: f64, code: f64) -> Result<()> {
+        self.touch();
+        let code = app_code(code)?;
+        let objects = self.objects.borrow();
+        objects
+            .producer(track)?
+            .abort(code)
+            .map_err(|error| caller(&error, "track"))
+    }
+
+    /// Highest sequence so far, or NaN.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub fn latest(&self, track: f64) -> Result<f64> {
+        let latest = self.objects.borrow().producer(track)?.latest();
+        latest.map_or(Ok(f64::NAN), |latest| number::out("group sequence", latest))
+    }
+
+    /// Settles when somebody holds the track.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = trackUsed)]
+    pub fn track_used(&mut self, track: f64) -> Result<f64> {
+        let producer = self.objects.borrow().producer(track)?.clone();
+        Ok(self.start_on(track, async move {
+            producer
+                .used()
+                .await
+                .map_err(|error| caller(&error, "track"))?;
+            Ok(Outcome::Done)
+        }))
+    }
+
+    /// Settles when nobody holds the track.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = trackUnused)]
+    pub fn track_unused(&mut self, track: f64) -> Result<f64> {
+        let producer = self.objects.borrow().producer(track)?.clone();
+        Ok(self.start_on(track, async move {
+            producer
+                .unused()
+                .await
+                .map_err(|error| caller(&error, "track"))?;
+            Ok(Outcome::Done)
+        }))
+    }
+
+    /// What all subscribers together ask for, as JSON; `null` for none.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub fn subscription(&self, track: f64) -> Result<String> {
+        wish_json(
+            self.objects
+                .borrow()
+                .producer(track)?
+                .subscription()
+                .as_ref(),
+        )
+    }
+
+    /// Settles when that differs from what this call last reported.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = subscriptionChanged)]
+    pub fn subscription_changed(&mut self, track: f64) -> Result<f64> {
+        let watch = self.objects.borrow().watch(track)?;
+        Ok(self.start_on(track, async move {
+            // The cursor belongs to the handle: what one call reported, the next one knows.
+            let changed =
+                kio::wait(|waiter| watch.borrow_mut().poll_subscription_changed(waiter)).await;
+            let wish = changed.map_err(|error| caller(&error, "track"))?;
+            Ok(operation::json(wish_json(wish.as_ref())?))
+        }))
+    }
+}
+
+fn caller(error: &Error, doing: &str) -> ErrorData {
+    ErrorData::of(error, Fault::Caller, doing)
+}
+
+fn app_code(code: f64) -> Result<Error> {
+    let whole = number::whole("code", code)?;
+    let code = u16::try_from(whole)
+        .map_err(|_| ErrorData::usage(format!("code {code} is above 65535")))?;
+    Ok(Error::App(code))
+}
+
+/// A timestamp in the units of the track; NaN for none.
+fn stamp(timestamp: f64, scale: Option<Timescale>) -> Result<Option<Timestamp>> {
+    let Some(value) = number::optional("timestamp", timestamp)? else {
+        return Ok(None);
+    };
+    let scale =
+        scale.ok_or_else(|| ErrorData::usage("a timestamp on a track without a timescale"))?;
+    Ok(Some(Timestamp::new(value, scale)))
+}

@@ -1,0 +1,178 @@
+//! What handles mean: one table for every object the worker holds.
+
+use std::{cell::RefCell, rc::Rc};
+
+use moq_net::{
+    BroadcastConsumer, BroadcastPublish, GroupProducer, OriginProducer, OriginPublish, Session,
+    TrackConsumer, TrackProducer,
+};
+
+use crate::{
+    error::{ErrorData, Result},
+    reader::Reader,
+    slab::{Key, Slab},
+    transport::Session as Transport,
+};
+
+/// A producer whose cursor several waits share.
+pub(crate) type Watch = Rc<RefCell<TrackProducer>>;
+
+/// A session with the transport it runs on, for its figures.
+pub(crate) struct Connected {
+    pub(crate) session: Session,
+    pub(crate) transport: Transport,
+}
+
+/// One live object.
+pub(crate) enum Object {
+    /// An origin of this worker.
+    Origin(OriginProducer),
+    /// A task that reports announcements.
+    Listener { task: Key },
+    /// A broadcast of our own, announced as long as this lives.
+    Broadcast(BroadcastPublish),
+    /// An announcement of somebody's broadcast, which ends when this is dropped.
+    Publication { _guard: OriginPublish },
+    /// A broadcast to read from.
+    Source(BroadcastConsumer),
+    /// A track to read from.
+    Track(TrackConsumer),
+    /// A subscription or a group being read.
+    Reader { reader: Reader, task: Key },
+    /// A track of our own, and the clone that knows what `subscriptionChanged` last reported.
+    Producer { track: TrackProducer, watch: Watch },
+    /// A group of our own.
+    Group(GroupProducer),
+    /// A session.
+    Session(Connected),
+}
+
+impl Object {
+    /// Its name in errors and statistics.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Origin(_) => "origin",
+            Self::Listener { .. } => "listener",
+            Self::Broadcast(_) => "broadcastProducer",
+            Self::Publication { .. } => "publication",
+            Self::Source(_) => "broadcast",
+            Self::Track(_) => "track",
+            Self::Reader { .. } => "reader",
+            Self::Producer { .. } => "trackProducer",
+            Self::Group(_) => "groupProducer",
+            Self::Session(_) => "session",
+        }
+    }
+}
+
+/// Every live object by its handle.
+#[derive(Default)]
+pub(crate) struct Objects(Slab<Object>);
+
+/// One typed look-up per kind of object.
+macro_rules! typed {
+    ($($name:ident: $variant:ident => $type:ty),* $(,)?) => {$(
+        pub(crate) fn $name(&self, handle: f64) -> Result<&$type> {
+            match self.get(handle)? {
+                Object::$variant(found) => Ok(found),
+                other => Err(mistyped(handle, other)),
+            }
+        }
+    )*};
+}
+
+impl Objects {
+    typed! {
+        origin: Origin => OriginProducer,
+        broadcast: Broadcast => BroadcastPublish,
+        source: Source => BroadcastConsumer,
+        track: Track => TrackConsumer,
+        group: Group => GroupProducer,
+        session: Session => Connected,
+    }
+
+    pub(crate) fn producer(&self, handle: f64) -> Result<&TrackProducer> {
+        self.produced(handle).map(|(track, _)| track)
+    }
+
+    pub(crate) fn watch(&self, handle: f64) -> Result<Watch> {
+        self.produced(handle).map(|(_, watch)| watch.clone())
+    }
+
+    fn produced(&self, handle: f64) -> Result<(&TrackProducer, &Watch)> {
+        match self.get(handle)? {
+            Object::Producer { track, watch } => Ok((track, watch)),
+            other => Err(mistyped(handle, other)),
+        }
+    }
+
+    pub(crate) fn reader(&self, handle: f64) -> Result<&Reader> {
+        match self.get(handle)? {
+            Object::Reader { reader, .. } => Ok(reader),
+            other => Err(mistyped(handle, other)),
+        }
+    }
+
+    /// For batches on their way: the reader may be gone by now.
+    pub(crate) fn find_reader(&self, key: Key) -> Option<&Reader> {
+        match self.0.get(key) {
+            Some(Object::Reader { reader, .. }) => Some(reader),
+            _ => None,
+        }
+    }
+
+    /// Take a group out: finishing or aborting uses its handle up.
+    pub(crate) fn take_group(&mut self, handle: f64) -> Result<GroupProducer> {
+        self.group(handle)?;
+        match self.remove(handle)? {
+            Object::Group(group) => Ok(group),
+            other => Err(mistyped(handle, &other)),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, object: Object) -> f64 {
+        self.insert_with(|_| object)
+    }
+
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> Object) -> f64 {
+        self.0.insert_with(make) as f64
+    }
+
+    pub(crate) fn remove(&mut self, handle: f64) -> Result<Object> {
+        self.0.remove(key(handle)).ok_or_else(|| unused(handle))
+    }
+
+    pub(crate) fn drain(&mut self) -> Vec<Object> {
+        self.0.drain()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Object> {
+        self.0.iter().map(|(_, object)| object)
+    }
+
+    fn get(&self, handle: f64) -> Result<&Object> {
+        self.0.get(key(handle)).ok_or_else(|| unused(handle))
+    }
+}
+
+/// A handle as the slab's key; what is no handle at all becomes 0, which never is one.
+pub(crate) fn key(handle: f64) -> Key {
+    if handle.fract() == 0.0 && handle > 0.0 {
+        handle as Key
+    } else {
+        0
+    }
+}
+
+fn unused(handle: f64) -> ErrorData {
+    ErrorData::usage(format!(
+        "handle {handle} is not in use: never given out, or freed"
+    ))
+}
+
+fn mistyped(handle: f64, object: &Object) -> ErrorData {
+    ErrorData::usage(format!(
+        "handle {handle} is a {}, which this call does not take",
+        object.name()
+    ))
+}

@@ -1,0 +1,347 @@
+//! The task of a reader: it pulls from the model and packs.
+
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use kio::{Pending, Waiter};
+use moq_net::{GroupConsumer, Runtime, Sleep, TrackSubscribe, TrackSubscriber};
+
+use super::{
+    group::{Next, Open},
+    state::{Reader, Steering},
+};
+use crate::{
+    error::{ErrorData, Fault},
+    number,
+};
+
+/// With this much in a batch, waiting for more saves hardly anything: half of the usual credit of a page.
+const BATCH_FRAMES: u32 = 32;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Where the groups come from.
+enum Source {
+    /// Waiting for the publisher to confirm.
+    Asked(Pending<TrackSubscribe>),
+    Live(TrackSubscriber),
+    /// No group follows.
+    Over,
+}
+
+/// A reader at work.
+struct Task {
+    reader: Reader,
+    runtime: Runtime,
+    source: Source,
+    /// Groups being read, oldest first.
+    open: Vec<Open>,
+    next_gid: u32,
+    /// Above every group that was started.
+    next_sequence: u64,
+    /// What ended the source, for the very last message.
+    error: Bytes,
+    /// How long frames may be held back for company.
+    hold: Duration,
+    held: Option<Sleep>,
+    /// What was asked and cannot be done yet: filters before there is a subscriber, wants that found nothing.
+    later: Steering,
+}
+
+/// Read a subscription to its end.
+pub(crate) async fn subscribed(
+    reader: Reader,
+    runtime: Runtime,
+    subscribe: Pending<TrackSubscribe>,
+    hold: Duration,
+) {
+    Task::new(reader, runtime, Source::Asked(subscribe), hold)
+        .run()
+        .await;
+}
+
+/// Read one group to its end; its number is 0.
+pub(crate) async fn fetched(reader: Reader, runtime: Runtime, group: GroupConsumer) {
+    let mut task = Task::new(reader, runtime, Source::Over, Duration::ZERO);
+    task.next_gid = 0;
+    task.start(group);
+    task.run().await;
+}
+
+impl Task {
+    fn new(reader: Reader, runtime: Runtime, source: Source, hold: Duration) -> Self {
+        Self {
+            reader,
+            runtime,
+            source,
+            open: Vec::new(),
+            next_gid: 1,
+            next_sequence: 0,
+            error: Bytes::new(),
+            hold,
+            held: None,
+            later: Steering::default(),
+        }
+    }
+
+    async fn run(mut self) {
+        let mut last = Bytes::new();
+        kio::wait(|waiter| {
+            self.poll(waiter)
+                .map(|()| last = std::mem::take(&mut self.error))
+        })
+        .await;
+        self.reader.end(last);
+    }
+
+    /// Pack what credit allows. Ready when nothing will ever follow.
+    fn poll(&mut self, waiter: &Waiter) -> Poll<()> {
+        let mut wants = self.steer(waiter);
+        self.poll_confirmed(waiter);
+        self.poll_open(waiter, &mut wants);
+        while self.poll_group(waiter, &mut wants) {
+            self.poll_open(waiter, &mut wants);
+        }
+        // What found nothing yet is still wanted.
+        self.later.wants = wants;
+        self.poll_held(waiter);
+        if matches!(self.source, Source::Over) && self.open.is_empty() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Do what was asked; returns the wants.
+    fn steer(&mut self, waiter: &Waiter) -> Vec<u32> {
+        let asked = self.reader.take_steering(waiter);
+        if let Some(subscription) = asked.subscription {
+            match &mut self.source {
+                Source::Asked(subscribe) => subscribe.update(subscription),
+                Source::Live(subscriber) => subscriber.update(subscription),
+                Source::Over => {}
+            }
+        }
+        if let Some(hold) = asked.hold_ms {
+            self.hold = Duration::from_millis(hold);
+            self.held = None;
+        }
+        self.later.start = asked.start.or(self.later.start);
+        self.later.end = asked.end.or(self.later.end);
+        if let Source::Live(subscriber) = &mut self.source {
+            if let Some(start) = self.later.start.take() {
+                subscriber.start_at(start);
+            }
+            if let Some(end) = self.later.end.take() {
+                subscriber.end_at(end);
+            }
+        }
+        self.open.retain(|open| !asked.skips.contains(&open.gid));
+        let mut wants = std::mem::take(&mut self.later.wants);
+        for gid in asked.wants {
+            if !wants.contains(&gid) {
+                wants.push(gid);
+            }
+        }
+        // A want for a group that is over or abandoned is answered by that.
+        wants.retain(|gid| *gid == 0 || self.open.iter().any(|open| open.gid == *gid));
+        wants
+    }
+
+    fn poll_confirmed(&mut self, waiter: &Waiter) {
+        let Source::Asked(subscribe) = &self.source else {
+            return;
+        };
+        let Poll::Ready(result) = subscribe.poll_ok(waiter) else {
+            return;
+        };
+        match result {
+            Ok(mut subscriber) => {
+                if let Some(start) = self.later.start.take() {
+                    subscriber.start_at(start);
+                }
+                if let Some(end) = self.later.end.take() {
+                    subscriber.end_at(end);
+                }
+                self.reader.confirm(Ok(*subscriber.info()));
+                self.source = Source::Live(subscriber);
+            }
+            Err(error) => {
+                let error = ErrorData::of(&error, Fault::Peer, "subscribe");
+                self.error = error.to_bytes();
+                self.reader.confirm(Err(error));
+                self.source = Source::Over;
+            }
+        }
+    }
+
+    /// Read the open groups, oldest first.
+    fn poll_open(&mut self, waiter: &Waiter, wants: &mut Vec<u32>) {
+        let reader = self.reader.clone();
+        self.open.retain_mut(|open| {
+            loop {
+                let wanted = wants.iter().position(|gid| *gid == open.gid && *gid != 0);
+                if !reader.has_credit() && wanted.is_none() {
+                    return !pack_over(&reader, open, waiter);
+                }
+                if reader.is_full() {
+                    // The worker drains first; this goes on right after.
+                    waiter.waker().wake_by_ref();
+                    return true;
+                }
+                match open.poll_next(waiter) {
+                    Poll::Pending => return true,
+                    Poll::Ready(next) => {
+                        if let Some(index) = wanted {
+                            wants.swap_remove(index);
+                        }
+                        if pack(&reader, open, next) {
+                            return false;
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// Start the next group if there is one and it may be delivered. True when there was.
+    fn poll_group(&mut self, waiter: &Waiter, wants: &mut Vec<u32>) -> bool {
+        let Source::Live(subscriber) = &mut self.source else {
+            return false;
+        };
+        let wanted = wants.iter().position(|gid| *gid == 0);
+        if self.reader.is_full() {
+            waiter.waker().wake_by_ref();
+            return false;
+        }
+        if !self.reader.has_credit() && wanted.is_none() {
+            // The end of the track needs no credit, and whoever waits for a group must hear of it.
+            match subscriber.poll_finished(waiter) {
+                Poll::Ready(Ok(boundary)) if self.next_sequence < boundary => return false,
+                Poll::Ready(Ok(_)) => self.finish(Bytes::new()),
+                Poll::Ready(Err(error)) => {
+                    self.finish(ErrorData::of(&error, Fault::Peer, "").to_bytes())
+                }
+                Poll::Pending => {}
+            }
+            return false;
+        }
+        let Poll::Ready(result) = subscriber.poll_next_group(waiter) else {
+            return false;
+        };
+        if let Some(index) = wanted {
+            wants.swap_remove(index);
+        }
+        match result {
+            Ok(Some(group)) => {
+                self.start(group);
+                true
+            }
+            Ok(None) => {
+                self.finish(Bytes::new());
+                false
+            }
+            Err(error) => {
+                self.finish(ErrorData::of(&error, Fault::Peer, "").to_bytes());
+                false
+            }
+        }
+    }
+
+    fn start(&mut self, group: GroupConsumer) {
+        let gid = self.next_gid;
+        self.next_gid += 1;
+        self.next_sequence = group.sequence().saturating_add(1);
+        let timescale = group.timescale().map_or(0, |scale| scale.get());
+        let sequence = number::out("group sequence", group.sequence());
+        let scale = number::out("timescale", timescale);
+        let first = number::out("frame index", group.index());
+        match (sequence, scale, first) {
+            (Ok(sequence), Ok(scale), Ok(first)) => {
+                self.reader
+                    .pack(|batch| batch.group(gid, sequence, scale, first));
+                self.open.push(Open::new(gid, group));
+            }
+            // Only this group fails: the page cannot name it.
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => self.reader.pack(|batch| {
+                batch.group(gid, f64::NAN, 0.0, 0.0);
+                batch.group_error(gid, error.to_bytes());
+            }),
+        }
+    }
+
+    /// No group follows.
+    fn finish(&mut self, error: Bytes) {
+        self.source = Source::Over;
+        self.error = error.clone();
+        self.reader.pack(|batch| batch.track_end(error));
+    }
+
+    /// Decide whether the batch goes out now or waits for company.
+    fn poll_held(&mut self, waiter: &Waiter) {
+        let (empty, large) = {
+            let batch = self.reader.batch();
+            let large = batch.frames() >= BATCH_FRAMES || batch.bytes() >= BATCH_BYTES;
+            (batch.is_empty(), large)
+        };
+        if empty {
+            return;
+        }
+        let over = matches!(self.source, Source::Over);
+        if !self.hold.is_zero() && !large && !over && !self.poll_hold(waiter) {
+            return;
+        }
+        self.held = None;
+        self.reader.deliver();
+    }
+
+    /// True once the batch was held long enough.
+    fn poll_hold(&mut self, waiter: &Waiter) -> bool {
+        let hold = self.hold;
+        let sleep = self.held.get_or_insert_with(|| self.runtime.sleep(hold));
+        sleep
+            .as_mut()
+            .poll(&mut Context::from_waker(waiter.waker()))
+            .is_ready()
+    }
+}
+
+/// Pack the next thing of a group. True when it was the last.
+fn pack(reader: &Reader, open: &Open, next: moq_net::Result<Next>) -> bool {
+    let gid = open.gid;
+    match next {
+        Ok(Next::Frame { timestamp, pieces }) => {
+            let timestamp = timestamp
+                .map(|value| number::out("timestamp", value))
+                .transpose();
+            let error = match timestamp {
+                Ok(timestamp) => {
+                    reader.pack(|batch| batch.frame(gid, timestamp, pieces));
+                    return false;
+                }
+                Err(error) => error.to_bytes(),
+            };
+            reader.pack(|batch| batch.group_error(gid, error));
+            true
+        }
+        Ok(Next::End(frames)) => {
+            // A count no number holds would have needed as many frames.
+            reader.pack(|batch| batch.group_end(gid, frames as f64));
+            true
+        }
+        Err(error) => {
+            let error = ErrorData::of(&error, Fault::Peer, "").to_bytes();
+            reader.pack(|batch| batch.group_error(gid, error));
+            true
+        }
+    }
+}
+
+/// Without credit: say so if the group is over. True when it was.
+fn pack_over(reader: &Reader, open: &mut Open, waiter: &Waiter) -> bool {
+    match open.poll_over(waiter) {
+        Poll::Ready(over) => pack(reader, open, over.map(Next::End)),
+        Poll::Pending => false,
+    }
+}
