@@ -6,9 +6,12 @@ use moq_net::{
     Server, Session, Version,
 };
 
+use web_transport_trait::{RecvStream as _, SendStream as _, Session as _};
+
 use super::{
     executor::Executor,
-    transport::{Options, Transport, pair},
+    raw::hex,
+    transport::{Options, Recv, Send, Transport, pair},
 };
 
 /// Where everything of one test happens.
@@ -125,17 +128,32 @@ impl Net {
         }
     }
 
-    /// A client session over one end of a connection whose other end is played by the test.
-    pub fn client(&self, version: Version, end: &End) -> (Session, Transport) {
+    /// A client session over one end of a connection whose other end is played by the test, with the stream that negotiated
+    /// the version where there is one.
+    pub fn client(
+        &self,
+        version: Version,
+        end: &End,
+    ) -> (Session, Transport, Option<(Send, Recv)>) {
         let (ours, theirs) = pair(Self::options(version));
         let client = Client::new(end.config(&self.runtime, version));
-        let (session, driver) = self
-            .executor
-            .run_until(client.connect(ours))
-            .expect("connected");
+        let answer = async {
+            if !version.has_session_stream() {
+                return None;
+            }
+            let (mut send, mut recv) = theirs.accept_bi().await.expect("CLIENT_SETUP");
+            recv.read_chunk(usize::MAX).await.expect("CLIENT_SETUP");
+            let chosen = format!("21 00 09 c0000000{:08x} 00", version.code());
+            send.write_chunk(hex(&chosen).into())
+                .await
+                .expect("written");
+            Some((send, recv))
+        };
+        let (connected, stream) = self.executor.run_until(join(client.connect(ours), answer));
+        let (session, driver) = connected.expect("connected");
         drop(self.executor.spawn(driver));
         self.executor.run_until_idle();
-        (session, theirs)
+        (session, theirs, stream)
     }
 }
 

@@ -51,6 +51,7 @@ impl Raw<'_> {
             executor: self.executor,
             send,
             recv,
+            peeked: String::new(),
         };
         bidi.write(bytes);
         bidi
@@ -83,6 +84,7 @@ impl Raw<'_> {
             executor: self.executor,
             send,
             recv,
+            peeked: String::new(),
         })
     }
 
@@ -120,9 +122,21 @@ pub struct Bidi<'a> {
     pub executor: &'a Executor,
     pub send: Send,
     pub recv: Recv,
+    /// Read to see what the stream is, and not yet taken.
+    peeked: String,
 }
 
-impl Bidi<'_> {
+impl<'a> Bidi<'a> {
+    /// A stream of which `peeked` was read to see what it is.
+    pub fn from_parts(executor: &'a Executor, send: Send, recv: Recv, peeked: String) -> Self {
+        Self {
+            executor,
+            send,
+            recv,
+            peeked,
+        }
+    }
+
     pub fn write(&mut self, bytes: &str) {
         write(self.executor, &mut self.send, bytes);
     }
@@ -139,7 +153,14 @@ impl Bidi<'_> {
 
     /// Everything that has come, and how the stream stands.
     pub fn read(&mut self) -> (String, End) {
-        read(self.executor, &mut self.recv)
+        let (rest, end) = read(self.executor, &mut self.recv);
+        (std::mem::take(&mut self.peeked) + &rest, end)
+    }
+
+    /// The halves, and what has come so far.
+    pub fn into_parts(mut self) -> (Send, Recv, String) {
+        let (bytes, _) = self.read();
+        (self.send, self.recv, bytes)
     }
 
     /// Whether the session asked to stop sending, and with which code.

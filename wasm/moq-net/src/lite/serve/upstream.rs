@@ -155,9 +155,14 @@ pub(super) async fn query<T: wt::Session>(source: Arc<Source<T>>) -> Result<Trac
             info
         })
         .await?;
-    // Done with: an earlier FIN would have been a cancel. The publisher may have stopped listening by now, which
-    // changes nothing about its answer.
-    let _ = send.finish().await;
+    // Done with, and only now: an earlier FIN would have been a cancel. What the end looks like changes nothing.
+    link.tasks.push({
+        let link = link.clone();
+        async move {
+            let _sent = send.finish().await;
+            let _end = link.deadline(limit, recv.finished()).await;
+        }
+    });
     Ok(TrackInfo::default()
         .with_priority(info.priority)
         .with_cache(info.cache)
@@ -271,8 +276,8 @@ impl<T: wt::Session> Running<'_, T> {
                 Step::Violated => return Err(Error::ProtocolViolation),
             }
         }
-        // The publisher has said everything and may have stopped listening: that makes no clean end an error.
-        let _ = send.finish().await;
+        // The publisher may have stopped listening, which changes nothing about what it said.
+        let _sent = send.finish().await;
         self.late_groups().await
     }
 
