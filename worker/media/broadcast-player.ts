@@ -4,16 +4,20 @@ import type { Orientation, PlayerState, PlayingRendition } from "../protocol/med
 import { type Catalog, sameDecoder } from "./catalog.ts";
 import { CatalogWatch } from "./catalog-watch.ts";
 import { asErrorData } from "./failure.ts";
+import { Patience } from "./patience.ts";
 import { resolveBroadcast } from "./relative.ts";
 import { chooseRendition, type PlayableRendition } from "./rendition.ts";
 import { Scope } from "./scope.ts";
 import { VideoTrack, type VideoTrackEvents } from "./video-track.ts";
 
 /**
- * Pause before something that broke is called an error and tried again, ms. A broadcast that goes away takes its tracks
- * with it first; that alone is no error.
+ * Pause before something that broke is looked at again, ms. A broadcast that goes away takes its tracks with it first, and
+ * a relay may refuse a track in the moment in which it lets go of it; neither is an error if it passes.
  */
 const RETRY_MS = 500;
+
+/** Pause after a failure that did not pass, ms: each is told. */
+const ERROR_RETRY_MS = 2000;
 
 /** What to play, and where to look for it. */
 export interface BroadcastSource {
@@ -58,6 +62,7 @@ export class BroadcastPlayer {
 	#playing: Playing | undefined;
 	/** Names of renditions whose decoder was given up although the browser had claimed it. */
 	readonly #failed = new Set<string>();
+	readonly #patience = new Patience();
 
 	/** Starts at once; `broadcast` stays its owner's. Throws the core's `ErrorData` when there is no catalog track. */
 	constructor(source: BroadcastSource, broadcast: Handle, events: BroadcastPlayerEvents) {
@@ -135,8 +140,12 @@ export class BroadcastPlayer {
 		this.#playing = playing;
 		const broken = (error: ErrorData): void => {
 			if (scope.isClosed) return;
+			if (this.#patience.forgives()) {
+				this.#again(playing);
+				return;
+			}
 			this.#events.error(error);
-			this.#again(playing);
+			void scope.sleep(ERROR_RETRY_MS).then(() => this.#again(playing));
 		};
 		this.#play(playing, broken).catch((error: unknown) => {
 			if (!scope.isClosed) this.#later(() => broken(asErrorData(error)), scope);
@@ -162,7 +171,9 @@ export class BroadcastPlayer {
 				restarting: events.restarting,
 				failed: (cause) => {
 					this.#failed.add(rendition.name);
-					broken({ kind: "unsupported", message: `decoder for ${config.codec} failed repeatedly: ${cause.message}` });
+					const message = `decoder for ${config.codec} failed repeatedly: ${cause.message}`;
+					events.error({ kind: "unsupported", message });
+					this.#again(playing);
 				},
 				// A finished track ends with its broadcast or its catalog entry; a broken one is worth another try.
 				end: (error) => error && this.#later(() => broken(error), scope),

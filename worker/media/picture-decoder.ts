@@ -1,11 +1,8 @@
 import type { QueuedSample } from "./group-queue.ts";
+import { Patience } from "./patience.ts";
 
 /** Chunks a decoder may have in hand: enough to keep it busy, few enough that a skip takes effect at once. */
 export const MAX_DECODE_QUEUE = 4;
-
-/** A decoder that failed more often than this within {@link RESTART_WINDOW_MS} is given up. */
-const MAX_RESTARTS = 3;
-const RESTART_WINDOW_MS = 10_000;
 
 /** What a {@link PictureDecoder} tells its owner. */
 export interface PictureDecoderEvents {
@@ -26,7 +23,7 @@ export class PictureDecoder {
 	readonly #config: VideoDecoderConfig;
 	readonly #events: PictureDecoderEvents;
 	#state: State = { type: "waiting" };
-	#failures: number[] = [];
+	readonly #patience = new Patience();
 
 	constructor(config: VideoDecoderConfig, events: PictureDecoderEvents) {
 		this.#config = config;
@@ -76,15 +73,12 @@ export class PictureDecoder {
 
 	#fail(cause: DOMException): void {
 		this.#release();
-		const now = performance.now();
-		this.#failures = this.#failures.filter((at) => now - at < RESTART_WINDOW_MS);
-		this.#failures.push(now);
-		if (this.#failures.length > MAX_RESTARTS) {
-			this.#state = { type: "closed" };
-			this.#events.failed(cause);
-		} else {
+		if (this.#patience.forgives()) {
 			this.#state = { type: "waiting" };
 			this.#events.restarting(cause);
+		} else {
+			this.#state = { type: "closed" };
+			this.#events.failed(cause);
 		}
 	}
 

@@ -12,6 +12,7 @@ import {
 import { BroadcastPlayer, type BroadcastPlayerEvents, type BroadcastSource } from "./broadcast-player.ts";
 import { epochMs } from "./clock.ts";
 import { asErrorData } from "./failure.ts";
+import { Patience } from "./patience.ts";
 import { PictureSender } from "./picture-sender.ts";
 import { Scope } from "./scope.ts";
 import { Timeline } from "./timeline.ts";
@@ -19,7 +20,7 @@ import { Timeline } from "./timeline.ts";
 /** Pause before a broadcast that ended is looked for again, ms: nothing may turn into a busy loop. */
 const RETRY_MS = 500;
 
-/** The same after an error: it is told each time. */
+/** The same after failures that do not pass: they are told each time. */
 const ERROR_RETRY_MS = 2000;
 
 /** Plays the video of one path: waits for its broadcast, plays it, and waits for the next one when it is gone. */
@@ -30,6 +31,7 @@ export class Player {
 	readonly #scope = new Scope();
 	readonly #received = new Timeline();
 	readonly #decoded = new Timeline();
+	readonly #patience = new Patience();
 	readonly #counts = { receivedBytes: 0, skipped: 0, malformed: 0, restarts: 0 };
 	#state: PlayerState = "waiting-announce";
 
@@ -73,6 +75,10 @@ export class Player {
 				await this.#scope.sleep(RETRY_MS);
 			} catch (error) {
 				if (this.#scope.isClosed) return;
+				if (this.#patience.forgives()) {
+					await this.#scope.sleep(RETRY_MS);
+					continue;
+				}
 				this.#post({ type: "error", error: asErrorData(error) });
 				this.#setState("offline");
 				await this.#scope.sleep(ERROR_RETRY_MS);
