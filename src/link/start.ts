@@ -80,6 +80,8 @@ export function startWorker(
 			}
 		};
 		worker.onerror = (event) => {
+			// It is told to whoever waits; the console need not say it as well.
+			event.preventDefault();
 			// An empty message is all there is when a script does not load.
 			const detail = event.message ? `: ${event.message}` : "";
 			if (phase === "loading") {

@@ -24,8 +24,8 @@ export const MAX_PENDING_CALLS = 1024;
 /** From the start of the worker script to a core that takes calls. Covers a slow download of the wasm. */
 export const START_DEADLINE_MS = 10_000;
 
-/** One ping while anything waits for the worker. */
-export const HEARTBEAT_MS = 2_000;
+/** One ping while anything waits for the worker: three of them missed after an answer are noticed within 6 s. */
+export const HEARTBEAT_MS = 1_400;
 
 /** Pings in a row without an answer before the worker counts as dead: no honest turn of it lasts this long. */
 export const HEARTBEAT_MISSES = 3;
