@@ -3,3 +3,4 @@
 pub mod link;
 pub mod ours;
 pub mod published;
+pub mod world;
