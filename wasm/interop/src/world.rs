@@ -15,12 +15,16 @@ impl Host for Tokio {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Box::pin(tokio::time::sleep_until(self.epoch + deadline.since_epoch()))
+        Box::pin(tokio::time::sleep_until(
+            self.epoch + deadline.since_epoch(),
+        ))
     }
 
     fn random(&self) -> u64 {
         // Distinct ids are all that these tests need; a fixed sequence keeps them repeatable.
-        let step = self.next.fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed);
+        let step = self
+            .next
+            .fetch_add(0x9e37_79b9_7f4a_7c15, std::sync::atomic::Ordering::Relaxed);
         (step ^ (step >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
     }
 }
