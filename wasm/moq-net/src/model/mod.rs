@@ -38,3 +38,43 @@ impl<C, T: Consume<C>> Consume<C> for &T {
         (**self).consume()
     }
 }
+
+/// Handles show what they are, not what is behind their locks.
+macro_rules! opaque_debug {
+    ($($handle:ident),* $(,)?) => {$(
+        impl std::fmt::Debug for $handle {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($handle)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+opaque_debug!(
+    AnnounceConsumer,
+    AnnounceProducer,
+    Announced,
+    BroadcastConsumer,
+    BroadcastDynamic,
+    BroadcastProducer,
+    BroadcastPublish,
+    BroadcastRequest,
+    BroadcastRequested,
+    FrameConsumer,
+    FrameProducer,
+    GroupConsumer,
+    GroupProducer,
+    GroupRequest,
+    OriginConsumer,
+    OriginDynamic,
+    OriginProducer,
+    OriginPublish,
+    TrackConsumer,
+    TrackDynamic,
+    TrackFetch,
+    TrackInfoQuery,
+    TrackProducer,
+    TrackRequest,
+    TrackSubscribe,
+    TrackSubscriber,
+);

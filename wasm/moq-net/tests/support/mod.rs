@@ -7,6 +7,7 @@
 
 pub mod executor;
 pub mod host;
+pub mod look;
 pub mod net;
 pub mod raw;
 pub mod transport;
