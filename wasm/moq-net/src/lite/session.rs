@@ -232,30 +232,28 @@ pub(super) async fn run<T: wt::Session>(link: Arc<Link<T>>, mut set: TaskSet) ->
     let close = {
         let mut closed = pin!(link.transport.closed());
         kio_poll(|waiter, cx| {
-            // Asked again after the tasks ran: they may want the session closed.
-            for _ in 0..2 {
-                let closing = link
-                    .control
-                    .state
-                    .poll(waiter, |state| match &state.closing {
-                        Some(closing) => Poll::Ready(closing.clone()),
-                        None => Poll::Pending,
-                    });
-                if let Poll::Ready(closing) = closing {
-                    let code = closing.error.to_session_code(link.version);
-                    link.transport.close(code, &closing.reason);
-                    return Poll::Ready(Close {
-                        error: closing.error,
-                        code: Some(code),
-                        reason: closing.reason,
-                        local: true,
-                    });
-                }
-                if let Poll::Ready(error) = closed.as_mut().poll(cx) {
-                    return Poll::Ready(remote_close(&error, link.version));
-                }
-                set.poll(cx);
+            // A transport that is over is the cause of whatever else went wrong.
+            if let Poll::Ready(error) = closed.as_mut().poll(cx) {
+                return Poll::Ready(remote_close(&error, link.version));
             }
+            let closing = link
+                .control
+                .state
+                .poll(waiter, |state| match &state.closing {
+                    Some(closing) => Poll::Ready(closing.clone()),
+                    None => Poll::Pending,
+                });
+            if let Poll::Ready(closing) = closing {
+                let code = closing.error.to_session_code(link.version);
+                link.transport.close(code, &closing.reason);
+                return Poll::Ready(Close {
+                    error: closing.error,
+                    code: Some(code),
+                    reason: closing.reason,
+                    local: true,
+                });
+            }
+            set.poll(cx);
             Poll::Pending
         })
         .await

@@ -42,7 +42,10 @@ async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStre
             let setup = link.deadline(limit, establish::read_setup(&mut recv)).await;
             // Whatever is wrong with it, there is no session without it.
             if let Err(error) = setup.and_then(|setup| link.receive_setup(setup)) {
-                link.fail(error);
+                link.fail(match error {
+                    Error::Decode(_) | Error::TooManyParameters | Error::Timeout => error,
+                    _ => Error::ProtocolViolation,
+                });
             }
             return;
         }

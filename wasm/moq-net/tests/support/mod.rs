@@ -5,6 +5,7 @@
 // Every test binary compiles this module and uses a part of it.
 #![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
 
+pub mod downstream;
 pub mod executor;
 pub mod host;
 pub mod look;

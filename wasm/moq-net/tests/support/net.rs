@@ -135,7 +135,17 @@ impl Net {
         version: Version,
         end: &End,
     ) -> (Session, Transport, Option<(Send, Recv)>) {
-        let (ours, theirs) = pair(Self::options(version));
+        self.client_with(Self::options(version), version, end)
+    }
+
+    /// As [`client`](Self::client), over a connection of one's own making.
+    pub fn client_with(
+        &self,
+        options: Options,
+        version: Version,
+        end: &End,
+    ) -> (Session, Transport, Option<(Send, Recv)>) {
+        let (ours, theirs) = pair(options);
         let client = Client::new(end.config(&self.runtime, version));
         let answer = async {
             if !version.has_session_stream() {

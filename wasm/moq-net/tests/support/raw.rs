@@ -67,10 +67,16 @@ impl Raw<'_> {
         send
     }
 
-    /// As [`uni`](Self::uni), with a FIN.
+    /// As [`uni`](Self::uni), with a FIN that comes along with the bytes.
     pub fn uni_fin(&self, bytes: &str) -> Send {
-        let mut send = self.uni(bytes);
-        send.finish().expect("finished");
+        let mut send = self
+            .executor
+            .run_until(self.transport.open_uni())
+            .expect("opened");
+        poll_once(send.write_chunk(Bytes::from(hex(bytes))))
+            .expect("room")
+            .expect("open");
+        send.finish().expect("open");
         self.executor.run_until_idle();
         send
     }
