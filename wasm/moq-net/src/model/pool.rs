@@ -162,10 +162,6 @@ impl Charge {
         charge
     }
 
-    pub(crate) fn runtime(&self) -> &Runtime {
-        &self.runtime
-    }
-
     pub(crate) fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
         self.runtime.pool().used.fetch_add(bytes, Ordering::Relaxed);
@@ -179,8 +175,15 @@ impl Charge {
     }
 }
 
+impl Charge {
+    /// Releases everything.
+    pub(crate) fn clear(&mut self) {
+        self.remove(self.bytes);
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.remove(self.bytes);
+        self.clear();
     }
 }

@@ -100,6 +100,7 @@ impl Shared {
     /// The cache gives the group up, finished or not.
     pub(crate) fn evict(&self) {
         self.abort(Error::Evicted, false);
+        self.tag.forget(self);
     }
 
     /// Drops oldest frames worth at least `excess` bytes but never the newest; whether any went.
@@ -295,18 +296,10 @@ impl State {
         self.abort = Some(error);
         let frames = std::mem::take(&mut self.frames);
         self.evicted += frames.len() as u64;
-        self.charge.remove(self.bytes_charged(&frames));
+        // The empty rest is no longer worth giving up, so it must not count.
+        self.charge.clear();
         self.bytes = 0;
         frames
-    }
-
-    fn bytes_charged(&self, frames: &VecDeque<Slot>) -> usize {
-        let overhead = self.overhead();
-        frames.iter().map(|slot| slot.charged(overhead)).sum()
-    }
-
-    fn overhead(&self) -> usize {
-        self.charge.runtime().limits().frame_overhead
     }
 
     /// The frame at `index`, or `None` past the end of a finished group.

@@ -31,9 +31,17 @@ pub(crate) struct Tag {
     pub(crate) runtime: Runtime,
     /// Whether a timestamp has been converted yet: said once per track.
     rescaled: AtomicBool,
+    track: Weak,
 }
 
 impl Tag {
+    /// The track must not keep a group that the cache of the process gave up. No lock may be held.
+    pub(crate) fn forget(&self, group: &group::Shared) {
+        if let Some(track) = self.track.upgrade() {
+            track.forget(group);
+        }
+    }
+
     /// The timestamp a frame gets on a track of `scale`.
     pub(crate) fn fit(
         &self,
@@ -74,12 +82,13 @@ pub(crate) type Weak = std::sync::Weak<Shared>;
 
 impl Shared {
     pub(crate) fn new(name: Arc<str>, info: Option<TrackInfo>, runtime: &Runtime) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|track| Self {
             tag: Arc::new(Tag {
                 name,
                 created: runtime.now(),
                 runtime: runtime.clone(),
                 rescaled: AtomicBool::new(false),
+                track: track.clone(),
             }),
             channel: kio::Producer::new(State::new(info, runtime.limits())),
             subscribers: kio::Shared::new(Subscribers::new(info.map(|info| info.cache))),
@@ -150,6 +159,16 @@ impl Shared {
             self.subscribers.lock().cache = Some(info.cache);
         }
         Ok(())
+    }
+
+    fn forget(&self, group: &group::Shared) {
+        // Fails only on a failed track, which holds nothing.
+        let _ = self.change(|state, after| {
+            if state.holds(group) {
+                after.drop_later(state.cache.remove(group.sequence));
+            }
+            Ok(())
+        });
     }
 
     /// Withdraws a handler of fetches; those that nobody else takes fail.

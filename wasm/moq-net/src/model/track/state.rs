@@ -56,8 +56,9 @@ impl After {
         }
     }
 
-    fn drop_later(&mut self, cached: Cached) {
-        self.dropped.push(cached.group);
+    pub(crate) fn drop_later(&mut self, cached: impl IntoIterator<Item = Cached>) {
+        self.dropped
+            .extend(cached.into_iter().map(|cached| cached.group));
     }
 }
 
@@ -235,7 +236,7 @@ impl State {
         if let Some(dead) = self.cache.remove(sequence) {
             // A live group that lost its head is replaced by a whole one: subscribers are still to see it.
             live |= dead.live;
-            after.drop_later(dead);
+            after.drop_later([dead]);
         }
         if live {
             self.raise(sequence);
@@ -250,9 +251,7 @@ impl State {
             live,
         });
         if let Some(info) = &self.info {
-            for expired in self.cache.expire(now, info.cache, self.latest) {
-                after.drop_later(expired);
-            }
+            after.drop_later(self.cache.expire(now, info.cache, self.latest));
         }
         if self
             .fetches
@@ -330,6 +329,13 @@ impl State {
             (None, Some(boundary)) => Poll::Ready(Ok(boundary)),
             (None, None) => Poll::Pending,
         }
+    }
+
+    /// Whether this very group is in the cache.
+    pub(crate) fn holds(&self, group: &group::Shared) -> bool {
+        self.cache
+            .get(group.sequence)
+            .is_some_and(|cached| std::ptr::eq(&*cached.group, group))
     }
 
     /// A group from the cache that can be read from `frame` on.
