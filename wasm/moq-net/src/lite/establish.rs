@@ -204,7 +204,7 @@ async fn first_stream<R: wt::RecvStream>(mut reader: Reader<R>) -> Option<Result
 ///
 /// # Errors
 /// What is wrong with it; all of it ends the session.
-pub(super) async fn read_setup<R: wt::RecvStream>(reader: &mut Reader<R>) -> Result<Setup> {
+async fn read_setup<R: wt::RecvStream>(reader: &mut Reader<R>) -> Result<Setup> {
     let setup = reader.decode().await?;
     reader.finished().await?;
     Ok(setup)

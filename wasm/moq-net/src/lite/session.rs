@@ -109,6 +109,11 @@ impl<T: wt::Session> Link<T> {
         .await;
     }
 
+    /// Whether the peer's SETUP has come.
+    pub(super) fn has_setup(&self) -> bool {
+        self.peer.lock().setup.is_some()
+    }
+
     /// Takes the peer's SETUP.
     ///
     /// # Errors

@@ -14,8 +14,8 @@ use web_transport_trait as wt;
 pub(super) use frames::receive;
 pub(super) use table::{Registration, Subscriptions};
 
-use super::{DataType, establish, session::Link};
-use crate::{Error, Subject, coding::Reader};
+use super::{DataType, session::Link};
+use crate::{Error, Result, Subject, coding::Reader};
 
 /// Takes every stream and datagram the peer sends, and asks for its announcements.
 pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
@@ -39,9 +39,8 @@ async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStre
     let result = match link.deadline(limit, recv.decode_maybe()).await {
         Ok(Some(DataType::Group)) => group::receive(&link, &mut recv).await,
         Ok(Some(DataType::Setup)) => {
-            let setup = link.deadline(limit, establish::read_setup(&mut recv)).await;
             // Whatever is wrong with it, there is no session without it.
-            if let Err(error) = setup.and_then(|setup| link.receive_setup(setup)) {
+            if let Err(error) = setup(&link, &mut recv).await {
                 link.fail(match error {
                     Error::Decode(_) | Error::TooManyParameters | Error::Timeout => error,
                     _ => Error::ProtocolViolation,
@@ -58,6 +57,17 @@ async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStre
         link.check(&error);
         recv.stop_about(&error, Subject::Data);
     }
+}
+
+/// Takes the peer's SETUP, which may come once.
+async fn setup<T: wt::Session>(link: &Link<T>, recv: &mut Reader<T::RecvStream>) -> Result<()> {
+    if link.has_setup() {
+        return Err(Error::ProtocolViolation);
+    }
+    let limit = link.runtime.limits().control_timeout;
+    let setup = link.deadline(limit, recv.decode()).await?;
+    link.receive_setup(setup)?;
+    link.deadline(limit, recv.finished()).await
 }
 
 /// A stream that nobody asked for.
