@@ -3,7 +3,6 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use kio::{Shared, Waiter};
@@ -385,11 +384,11 @@ impl<T: wt::Session> Running<'_, T> {
         let count =
             boundary.map(|boundary| boundary.saturating_sub(self.start.unwrap_or(boundary)));
         let streams = self.end.and_then(|end| end.streams);
-        let grace = self.sent.subscription.max_latency;
         let limits = link.runtime.limits();
-        let grace = match grace {
-            Duration::ZERO => limits.late_groups,
-            grace => grace.min(limits.stall),
+        let grace = match (boundary, self.sent.subscription.max_latency) {
+            (Some(_), latency) if !latency.is_zero() => latency.min(limits.stall),
+            // Nobody said how many there are; but such an end comes after the groups it follows.
+            _ => limits.late_groups,
         };
         let mut timer = link.runtime.sleep(grace);
         kio_poll(|waiter, cx| {
