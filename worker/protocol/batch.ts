@@ -21,8 +21,8 @@ export const RecordType = {
 	/** The group failed; nothing more of it follows. c = payload bytes: UTF-8 JSON of an ErrorData. */
 	groupError: 4,
 	/**
-	 * No further group will start, while those already open may still go on. c = payload bytes: 0 for a finished
-	 * track, otherwise UTF-8 JSON of the ErrorData that ended it.
+	 * No further group will start, while those already open may still go on. b = the sequence after the last group (NaN:
+	 * unknown). c = payload bytes: 0 for a finished track, otherwise UTF-8 JSON of the ErrorData that ended it.
 	 */
 	trackEnd: 5,
 } as const;

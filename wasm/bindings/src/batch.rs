@@ -36,9 +36,10 @@ impl Batch {
         self.payload(error.len(), [error]);
     }
 
-    /// No further group starts; empty for a finished track.
-    pub(crate) fn track_end(&mut self, error: Bytes) {
-        self.record(5, 0, 0.0, error.len() as f64, 0.0);
+    /// No further group starts; `error` is empty for a finished track. `boundary` is the sequence after the last group,
+    /// NaN where none is known.
+    pub(crate) fn track_end(&mut self, boundary: f64, error: Bytes) {
+        self.record(5, 0, boundary, error.len() as f64, 0.0);
         self.payload(error.len(), [error]);
     }
 
@@ -100,7 +101,7 @@ mod tests {
         );
         batch.group_end(1, 1.0);
         batch.group_error(2, Bytes::from_static(b"{}"));
-        batch.track_end(Bytes::new());
+        batch.track_end(2.0, Bytes::new());
         assert_eq!(batch.frames(), 2);
         assert_eq!(batch.bytes(), 8);
         assert_eq!(batch.pieces().len(), 3, "empty pieces are not worth a copy");

@@ -219,9 +219,9 @@ impl Task {
             // The end of the track needs no credit, and whoever waits for a group must hear of it.
             match subscriber.poll_finished(waiter) {
                 Poll::Ready(Ok(boundary)) if self.next_sequence < boundary => return false,
-                Poll::Ready(Ok(_)) => self.finish(Bytes::new()),
+                Poll::Ready(Ok(boundary)) => self.finish(Some(boundary), Bytes::new()),
                 Poll::Ready(Err(error)) => {
-                    self.finish(ErrorData::of(&error, Fault::Peer, "").to_bytes())
+                    self.finish(None, ErrorData::of(&error, Fault::Peer, "").to_bytes())
                 }
                 Poll::Pending => {}
             }
@@ -239,11 +239,15 @@ impl Task {
                 true
             }
             Ok(None) => {
-                self.finish(Bytes::new());
+                let boundary = match subscriber.poll_finished(waiter) {
+                    Poll::Ready(Ok(boundary)) => Some(boundary),
+                    _ => None,
+                };
+                self.finish(boundary, Bytes::new());
                 false
             }
             Err(error) => {
-                self.finish(ErrorData::of(&error, Fault::Peer, "").to_bytes());
+                self.finish(None, ErrorData::of(&error, Fault::Peer, "").to_bytes());
                 false
             }
         }
@@ -271,11 +275,13 @@ impl Task {
         }
     }
 
-    /// No group follows.
-    fn finish(&mut self, error: Bytes) {
+    /// No group follows. `boundary` is the sequence after the last one, where the track has an end.
+    fn finish(&mut self, boundary: Option<u64>, error: Bytes) {
         self.source = Source::Over;
         self.error = error.clone();
-        self.reader.pack(|batch| batch.track_end(error));
+        let boundary = boundary.and_then(|boundary| number::out("final boundary", boundary).ok());
+        self.reader
+            .pack(|batch| batch.track_end(boundary.unwrap_or(f64::NAN), error));
     }
 
     /// Decide whether the batch goes out now or waits for company.
