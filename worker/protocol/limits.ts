@@ -25,7 +25,7 @@ export const MAX_PENDING_CALLS = 1024;
 export const START_DEADLINE_MS = 10_000;
 
 /** One ping while anything waits for the worker: three of them missed after an answer are noticed within 6 s. */
-export const HEARTBEAT_MS = 1_400;
+export const HEARTBEAT_MS = 1_300;
 
 /** Pings in a row without an answer before the worker counts as dead: no honest turn of it lasts this long. */
 export const HEARTBEAT_MISSES = 3;

@@ -247,7 +247,9 @@ test("a hundred rounds of every handle leave every count where it was", async ()
 	const chat = broadcast.createTrack("chat");
 	chat.writeFrame("hello");
 	const warm = await far.waitForBroadcast("room/bob");
-	(await warm.track("chat").subscribe()).close();
+	const track = warm.track("chat");
+	(await track.subscribe()).close();
+	track.close();
 	warm.close();
 	const settledCounts = async () =>
 		[await left.live(), await right.live()].map(({ ids, handles }) => ({ ids, handles }));

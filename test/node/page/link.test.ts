@@ -71,7 +71,7 @@ test("a silent worker counts as dead after three missed pings, while something w
 	expect(waiting.status).toBe("pending");
 	vi.advanceTimersByTime(1);
 	expect(waiting.status).toBe("rejected");
-	await expect(waiting).rejects.toThrow(/has not answered for 4.2 s/);
+	await expect(waiting).rejects.toThrow(/has not answered for 3.9 s/);
 	await expect(waiting).rejects.toBeInstanceOf(WorkerCrashedError);
 });
 

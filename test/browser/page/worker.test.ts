@@ -1,0 +1,170 @@
+import {
+	connect,
+	loadRuntime,
+	type Runtime,
+	VersionMismatchError,
+	WorkerCrashedError,
+	WorkerLoadError,
+} from "moq-worker";
+import { afterEach, expect, test, vi } from "vitest";
+
+const dist = (file: string) => new URL(`/dist/${file}`, location.href).href;
+
+const open: Runtime[] = [];
+const unhandled = vi.fn();
+globalThis.addEventListener("unhandledrejection", unhandled);
+
+afterEach(async () => {
+	await Promise.all(open.splice(0).map((runtime) => runtime.close()));
+	expect(unhandled).not.toHaveBeenCalled();
+});
+
+async function load(options?: Parameters<typeof loadRuntime>[0]): Promise<Runtime> {
+	const runtime = await loadRuntime(options);
+	open.push(runtime);
+	return runtime;
+}
+
+/** A module worker from text; `import` of the real one makes it the real one. */
+function fromText(text: string): Worker {
+	return new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })), { type: "module" });
+}
+
+/** The real worker, and a way to break it. */
+function breakable() {
+	let worker: Worker | undefined;
+	const start = () => {
+		worker = fromText(`
+			self.addEventListener("message", ({ data }) => {
+				if (data === "throw") throw new Error("boom");
+				if (data === "hang") for (;;);
+			});
+			await import(${JSON.stringify(dist("worker.js"))});
+		`);
+		return worker;
+	};
+	return { start, worker: () => worker as Worker };
+}
+
+test("the worker starts from next to the library, counts nothing, and ends", async () => {
+	const runtime = await load();
+	const stats = await runtime.stats();
+	expect(stats.ids).toEqual({});
+	expect(stats.memoryBytes).toBeGreaterThan(0);
+	const origin = runtime.origin();
+	expect((await runtime.stats()).ids).toEqual({ origin: 1 });
+	const waiting = origin.waitForBroadcast("never");
+	await runtime.close();
+	await expect(waiting).rejects.toMatchObject({ kind: "closed" });
+	await expect(runtime.stats()).rejects.toMatchObject({ kind: "closed" });
+});
+
+test("the core may come as address, response, module or bytes", async () => {
+	const bytes = await (await fetch(dist("core_bg.wasm"))).arrayBuffer();
+	const sources = [
+		dist("core_bg.wasm"),
+		new URL(dist("core_bg.wasm")),
+		await fetch(dist("core_bg.wasm")),
+		await WebAssembly.compile(bytes),
+		bytes,
+		new Uint8Array(bytes),
+	];
+	for (const wasm of sources) {
+		const runtime = await load({ wasm });
+		expect((await runtime.stats()).memoryBytes).toBeGreaterThan(0);
+	}
+	expect(bytes.byteLength).toBeGreaterThan(0);
+});
+
+test("a core that is not there is a load error naming the address and the status", async () => {
+	const missing = `${location.origin}/no-such-directory/core.wasm`;
+	const error = await loadRuntime({ wasm: missing }).catch((reason: unknown) => reason);
+	expect(error).toBeInstanceOf(WorkerLoadError);
+	expect(String(error)).toContain(missing);
+});
+
+test("a page served in place of the core is told from a core", async () => {
+	const error = await loadRuntime({ wasm: new Response("<!doctype html><title>app</title>") }).catch(
+		(it: unknown) => it,
+	);
+	expect(error).toBeInstanceOf(WorkerLoadError);
+	expect(String(error)).toMatch(/not a wasm file/);
+});
+
+test("a worker script that is not there is a load error with the address and the usual causes", async () => {
+	const missing = `${location.origin}/no-such-directory/worker.js`;
+	const error = await loadRuntime({ worker: missing }).catch((reason: unknown) => reason);
+	expect(error).toBeInstanceOf(WorkerLoadError);
+	expect(String(error)).toContain(missing);
+	expect(String(error)).toMatch(/content security policy/);
+});
+
+test("a worker that says nothing is given up after ten seconds", async () => {
+	const started = performance.now();
+	const error = await loadRuntime({ worker: () => fromText("") }).catch((reason: unknown) => reason);
+	expect(error).toBeInstanceOf(WorkerLoadError);
+	expect(String(error)).toMatch(/did not load within 10 s/);
+	expect(performance.now() - started).toBeLessThan(11_000);
+});
+
+test("a worker of another build is refused, naming both", async () => {
+	const other = () => fromText(`postMessage({ type: "ready", version: "0.0.0-other" })`);
+	const error = await loadRuntime({ worker: other }).catch((reason: unknown) => reason);
+	expect(error).toBeInstanceOf(VersionMismatchError);
+	expect(String(error)).toMatch(/0\.0\.0-other/);
+});
+
+test("starting can be cancelled", async () => {
+	const loading = loadRuntime({ worker: () => fromText("") });
+	loading.cancel();
+	await expect(loading).rejects.toMatchObject({ kind: "cancelled" });
+});
+
+test("an error in the worker rejects everything within a second", async () => {
+	const { start, worker } = breakable();
+	const runtime = await load({ worker: start });
+	const origin = runtime.origin();
+	const waiting = origin.waitForBroadcast("never");
+	const announced = origin.announced().next();
+	await runtime.stats();
+	const broke = performance.now();
+	worker().postMessage("throw");
+	const error = await waiting.catch((reason: unknown) => reason);
+	expect(performance.now() - broke).toBeLessThan(1000);
+	expect(error).toBeInstanceOf(WorkerCrashedError);
+	expect(String(error)).toContain("boom");
+	await expect(announced).rejects.toBe(error);
+	await expect(origin.closed).rejects.toBe(error);
+	expect(runtime.error).toBe(error);
+});
+
+test.each(["terminated", "stuck"])(
+	"a worker that is %s without an event is found out within six seconds",
+	async (how) => {
+		const { start, worker } = breakable();
+		const runtime = await load({ worker: start });
+		const waiting = runtime.origin().waitForBroadcast("never");
+		await runtime.stats();
+		const gone = performance.now();
+		if (how === "terminated") worker().terminate();
+		else worker().postMessage("hang");
+		await expect(waiting).rejects.toBeInstanceOf(WorkerCrashedError);
+		expect(performance.now() - gone).toBeLessThan(6_000);
+		// The next one is a new one.
+		const next = await load();
+		expect((await next.stats()).ids).toEqual({});
+	},
+);
+
+test("a relay that is not there is a transport error, not a hang", async () => {
+	const runtime = await load();
+	const error = await runtime.connect("https://localhost:9/", { transport: "websocket" }).catch((it: unknown) => it);
+	expect(error).toMatchObject({ kind: "transport" });
+	expect((await runtime.stats()).ids).toEqual({});
+});
+
+test("connecting twice shares one worker, and a wrong address starts none", async () => {
+	const refused = connect("not an address");
+	expect(refused.status).toBe("rejected");
+	await expect(refused).rejects.toMatchObject({ kind: "usage" });
+});
