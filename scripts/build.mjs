@@ -120,7 +120,12 @@ async function shrink(release) {
 	if (!release) return copyFileSync(raw, target);
 	// Measured on this core, gzip: 236 kB at -O1, 266 kB at -Oz, whose fewer bytes hardly compress.
 	const level = "-O1";
-	const key = digest([raw], level, "--strip-debug", readFileSync(join(root, "node_modules/binaryen/package.json"), "utf8")).slice(0, 16);
+	const key = digest(
+		[raw],
+		level,
+		"--strip-debug",
+		readFileSync(join(root, "node_modules/binaryen/package.json"), "utf8"),
+	).slice(0, 16);
 	const kept = join(state, "core_opt.wasm");
 	await step("wasm-opt", key, [kept], async () => {
 		const part = `${kept}.part`;
