@@ -53,6 +53,8 @@ export class Core implements CoreApi, Receivers {
 	readonly #listeners = new Map<Handle, AnnounceListener>();
 	readonly #transports = new Map<number, TransportOutput>();
 	readonly #onFatal: (error: ErrorData) => void;
+	/** Bytes. */
+	readonly #maxFrame: number;
 
 	/** Load the wasm if that has not happened yet, and start a core in it. @throws ErrorData of kind `worker-load`. */
 	static async load(options: CoreOptions): Promise<Core> {
@@ -68,6 +70,7 @@ export class Core implements CoreApi, Receivers {
 			(panic) => new Raw(panic, seed),
 			(error) => this.#crashed(error),
 		);
+		this.#maxFrame = this.#instance.call((raw) => raw.maxFrame());
 		this.#drain = new Drain(memory, this);
 		this.#operations = new Operations((id) => this.#call((raw) => raw.cancel(id)));
 		this.#schedule = new Schedule((now) => this.#poll(now));
@@ -213,6 +216,7 @@ export class Core implements CoreApi, Receivers {
 	}
 
 	writeFrame(group: Handle, data: Uint8Array, timestamp?: number): void {
+		this.#checkSize(data);
 		this.#call((raw) => raw.writeFrame(group, data, timestamp ?? NONE));
 	}
 
@@ -225,6 +229,7 @@ export class Core implements CoreApi, Receivers {
 	}
 
 	writeTrackFrame(track: Handle, data: Uint8Array, timestamp?: number): number {
+		this.#checkSize(data);
 		return this.#call((raw) => raw.writeTrackFrame(track, data, timestamp ?? NONE));
 	}
 
@@ -352,6 +357,13 @@ export class Core implements CoreApi, Receivers {
 		const result = this.#instance.call(work);
 		this.#schedule.wake();
 		return result;
+	}
+
+	/** Refused before it is copied: the copy alone could use up the memory of the core. */
+	#checkSize(data: Uint8Array): void {
+		const max = this.#maxFrame;
+		if (data.byteLength <= max) return;
+		throw { kind: "too-large", message: `a frame of ${data.byteLength} bytes, above ${max}` } satisfies ErrorData;
 	}
 
 	#start<T>(work: (raw: Raw) => number, read: (outcome: Outcome) => T): Operation<T> {

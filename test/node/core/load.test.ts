@@ -59,4 +59,6 @@ test("the next source is tried, whatever type it is served as, and the instance 
 	const output = await load([`${base}/missing.wasm`, `${base}/core.wasm`]);
 	expect(output.memory.buffer.byteLength).toBeGreaterThan(0);
 	expect(await load([])).toBe(output);
+	// 512 MiB in pages of 64 KiB: the most a core may ever take.
+	expect(() => output.memory.grow(8192)).toThrow(RangeError);
 });

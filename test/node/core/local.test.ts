@@ -180,6 +180,14 @@ test("numbers that are not whole and exact are refused", async () => {
 	expect(core.createGroup(track, Number.MAX_SAFE_INTEGER).sequence).toBe(Number.MAX_SAFE_INTEGER);
 });
 
+test("a frame above the limit is refused before it is copied", async () => {
+	const { memoryBytes } = core.stats();
+	const huge = new Uint8Array(400_000_000);
+	expect(await kindOf(() => core.writeTrackFrame(track, huge))).toBe("too-large");
+	expect(await kindOf(() => core.writeFrame(core.createGroup(track).handle, huge))).toBe("too-large");
+	expect(core.stats().memoryBytes).toBe(memoryBytes);
+});
+
 test("cancelling rejects at once and releases in the same turn", async () => {
 	const before = core.stats();
 	const waiting = core.waitForBroadcast(origin, "never");

@@ -101,6 +101,12 @@ impl Core {
         )
     }
 
+    /// Largest frame in bytes: larger ones are not worth copying in.
+    #[wasm_bindgen(js_name = maxFrame)]
+    pub fn max_frame(&self) -> f64 {
+        self.runtime.limits().max_frame as f64
+    }
+
     /// A whole frame; NaN for no timestamp.
     ///
     /// # Errors

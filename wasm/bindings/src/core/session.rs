@@ -3,6 +3,7 @@
 use futures_util::future::{Either, select};
 use moq_net::{Client, Close, Config, Error, OriginConsumer, OriginProducer, Session, Version};
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_transport_trait as wt;
 
 use super::Core;
 use crate::{
@@ -43,6 +44,8 @@ impl Core {
         config.publish = publish;
         config.subscribe = consume;
         let objects = self.objects.clone();
+        let offered = versions.to_owned();
+        let agreed = wt::Session::protocol(&transport).map(str::to_owned);
         // The task that shakes hands goes on to drive the session, until it has ended and said goodbye.
         Ok(self
             .operations
@@ -50,7 +53,8 @@ impl Core {
                 let (session, driver) = match Client::new(config).connect(transport.clone()).await {
                     Ok(pair) => pair,
                     Err(error) => {
-                        return settle.done(Err(ErrorData::of(&error, Fault::Peer, "connect")));
+                        let doing = doing(&error, &offered, agreed.as_deref());
+                        return settle.done(Err(ErrorData::of(&error, Fault::Peer, &doing)));
                     }
                 };
                 let ready = Box::pin(async { session.ready().await });
@@ -155,6 +159,17 @@ fn parse_versions(names: &str) -> Result<Vec<Version>> {
                 .map_err(|_| ErrorData::usage(format!("versions names the unknown {name}")))
         })
         .collect()
+}
+
+/// What failed, for people: a missing version is only understood with what both sides had.
+fn doing(error: &Error, offered: &str, agreed: Option<&str>) -> String {
+    match error {
+        Error::Version | Error::UnknownAlpn => {
+            let agreed = agreed.unwrap_or("no sub-protocol");
+            format!("no common version (offered {offered}, the transport settled on {agreed})")
+        }
+        _ => "connect".to_owned(),
+    }
 }
 
 /// Why the peer did not take the session.
