@@ -4,6 +4,7 @@ import type { OpenTransport } from "../core/transport.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import type { Version } from "../protocol/model.ts";
 import { type Address, address } from "./address.ts";
+import { certificateHashes } from "./certificate.ts";
 import { failure } from "./failure.ts";
 import { tokens } from "./version.ts";
 import { dialWebSocket } from "./websocket.ts";
@@ -39,10 +40,10 @@ export async function dial(options: DialOptions, signal: AbortSignal): Promise<O
 	if (options.versions.length === 0) throw failure("usage", "versions is empty");
 	const target = address(options.url, options.websocket?.url);
 	const protocols = tokens(options.versions);
-	const hashes = options.serverCertificateHashes;
+	// Checked before anything is dialed: a mistake of the caller is not one way's bad luck.
+	const hashes = certificateHashes(options.serverCertificateHashes ?? []);
 	const ways = {
-		webtransport: (signal: AbortSignal) =>
-			dialWebTransport({ address: target, protocols, signal, ...(hashes ? { hashes } : {}) }),
+		webtransport: (signal: AbortSignal) => dialWebTransport({ address: target, protocols, hashes, signal }),
 		websocket: (signal: AbortSignal) => dialWebSocket({ address: target, protocols, signal }),
 	};
 	if (options.transport !== "auto") return attempt(ways[options.transport], signal);

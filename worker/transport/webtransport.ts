@@ -2,7 +2,7 @@
 
 import type { OpenTransport } from "../core/transport.ts";
 import type { Address } from "./address.ts";
-import { type CertificateHash, certificateHashes, fetchHash } from "./certificate.ts";
+import { type CertificateHash, fetchHash } from "./certificate.ts";
 import { describe, failure } from "./failure.ts";
 import type { WebTransportLike } from "./like.ts";
 import { openTransport } from "./pump.ts";
@@ -12,8 +12,8 @@ export interface WebTransportDial {
 	address: Address;
 	/** Sub-protocols in order of preference. */
 	protocols: string[];
-	/** Hashes of acceptable certificates as bytes; absent: the platform's trust, or what an http server publishes. */
-	hashes?: readonly Uint8Array[];
+	/** Hashes of acceptable certificates; none: the platform's trust, or what an http server publishes. */
+	hashes: CertificateHash[];
 	/** Ends the dial; its reason is thrown. */
 	signal: AbortSignal;
 }
@@ -51,7 +51,7 @@ export async function dialWebTransport(dial: WebTransportDial): Promise<OpenTran
 }
 
 async function acceptable({ address, hashes, signal }: WebTransportDial): Promise<CertificateHash[]> {
-	if (hashes && hashes.length > 0) return certificateHashes(hashes);
+	if (hashes.length > 0) return hashes;
 	return address.certificate ? fetchHash(address.certificate, signal) : [];
 }
 
