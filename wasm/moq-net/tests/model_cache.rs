@@ -310,6 +310,32 @@ fn the_newest_group_of_a_track_goes_last() {
 }
 
 #[test]
+fn the_end_does_not_wait_for_a_parked_group_that_was_given_up() {
+    let world = small(1);
+    let tracks = ["a", "b"].map(|name| TrackProducer::new(name, None, &world.runtime));
+    let mut subscriber = tracks[0].subscribe(None);
+    subscriber.end_at(3);
+    put_big(&tracks[0]);
+    subscriber.start_at(0);
+    assert_eq!(recv(&mut subscriber), Some(0));
+    tracks[0].create_group(6).unwrap().finish().unwrap();
+    tracks[0].finish().unwrap();
+    assert!(
+        look(|waiter| subscriber.poll_recv_group(waiter)).is_none(),
+        "6 waits for the cap"
+    );
+    put_big(&tracks[1]);
+    put_big(&tracks[1]);
+    assert!(tracks[0].consume().get_group(6).is_none());
+    assert!(
+        look(|waiter| subscriber.poll_recv_group(waiter))
+            .unwrap()
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
 fn newest_groups_alone_give_their_oldest_frames_first() {
     let limits = Limits::default();
     let world = World::with(Limits {

@@ -128,7 +128,7 @@ fn parked_groups_come_in_the_order_they_arrived() {
     let track = track(&world);
     let mut subscriber = track.subscribe(None);
     subscriber.end_at(1);
-    let _open = [8, 1, 6, 7].map(|sequence| track.create_group(sequence).unwrap());
+    let _open = [8, 1, 7, 6].map(|sequence| track.create_group(sequence).unwrap());
     assert_eq!(recv(&mut subscriber), got(1));
     assert_eq!(recv(&mut subscriber), None);
     subscriber.end_at(7);
@@ -138,7 +138,7 @@ fn parked_groups_come_in_the_order_they_arrived() {
             recv(&mut subscriber),
             recv(&mut subscriber)
         ],
-        [got(6), got(7), None]
+        [got(7), got(6), None]
     );
     subscriber.end_at(None);
     assert_eq!(recv(&mut subscriber), got(8));

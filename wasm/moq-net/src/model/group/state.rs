@@ -81,6 +81,13 @@ impl Shared {
         state.abort.is_none() && state.held_from() <= frame
     }
 
+    /// Whether the first frame it ever had can be read without waiting.
+    pub(crate) fn has_whole_frame(&self) -> bool {
+        let state = self.channel.read();
+        let first = state.poll_frame(state.start());
+        matches!(first, Poll::Ready(Ok(Some(Found::Whole(_)))))
+    }
+
     pub(crate) fn is_aborted(&self) -> bool {
         self.channel.read().abort.is_some()
     }

@@ -2,8 +2,10 @@
 
 mod cache;
 mod consumer;
+mod cursor;
 mod dynamic;
 mod info;
+mod lag;
 mod pending;
 mod producer;
 mod request;

@@ -11,7 +11,8 @@ use kio::Waiter;
 
 use super::{
     Shared, Subscription, TrackInfo,
-    state::{Arrivals, Bounds, State},
+    cursor::{Arrivals, Bounds},
+    state::State,
     subscription::Entry,
 };
 use crate::{
