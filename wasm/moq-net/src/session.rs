@@ -156,17 +156,30 @@ impl fmt::Debug for Session {
 ///
 /// 1. polls it whenever its waker was called, on any executor,
 /// 2. keeps it until it is ready: it ends when the session does, `Ok` after a clean end,
-/// 3. may drop it early, which closes the transport as dropping the transport would.
+/// 3. may drop it early, which closes the transport as dropping the transport would ([`Error::Dropped`]).
 ///
 /// One poll does a bounded amount of work and then yields to other tasks.
 #[must_use = "a session does nothing unless its driver is polled"]
 pub struct Driver {
     future: BoxFuture<Result<()>>,
+    control: Control,
 }
 
 impl Driver {
-    pub(crate) const fn new(future: BoxFuture<Result<()>>) -> Self {
-        Self { future }
+    pub(crate) const fn new(future: BoxFuture<Result<()>>, control: Control) -> Self {
+        Self { future, control }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Before its end: then nobody is left who could say how the session ended.
+        self.control.end(Close {
+            error: Error::Dropped,
+            code: None,
+            reason: String::new(),
+            local: true,
+        });
     }
 }
 

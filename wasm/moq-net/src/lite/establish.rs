@@ -259,7 +259,7 @@ pub(crate) fn start<T: wt::Session>(
         link.tasks.push(session_stream(link.clone(), send, recv));
     }
 
-    let driver = Driver::new(Box::pin(run(link, set)));
+    let driver = Driver::new(Box::pin(run(link, set)), control.clone());
     (Session::new(control, version), driver)
 }
 

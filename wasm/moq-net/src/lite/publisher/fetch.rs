@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use web_transport_trait as wt;
 
-use super::{Refusal, Served, abandoned, broadcast, delivered, frames::Content, request};
+use super::{
+    Refusal, Served, abandoned, broadcast, delivered, frames::Content, order::of_fetch, request,
+};
 use crate::{
     Fetch as Wish, GroupConsumer, Result,
     coding::{Reader, Writer},
@@ -39,6 +41,8 @@ pub(super) async fn serve<T: wt::Session>(
             .fetch_group(fetch.group, wish)
             .map_err(Refusal::data)?;
         let group = pending.await.map_err(Refusal::data)?;
+        // From here on it is media, not control.
+        send.set_priority(of_fetch(fetch.priority));
         if link.version.has_fetch_ok() {
             send.put(&FetchOk {
                 group: fetch.group,

@@ -88,15 +88,23 @@ impl Order {
     }
 }
 
+/// The order of a fetched group: before the groups of subscriptions with the same priority, since somebody waits for it.
+pub(super) fn of_fetch(priority: u8) -> i32 {
+    pack(priority, 0, SPAN)
+}
+
 impl State {
     fn order(&self, sequence: u64) -> i32 {
         let newer = sequence.saturating_sub(self.base).min(SPAN);
-        let last_id = (1_u64 << ID_BITS) - 1;
-        let older = last_id - self.id.min(last_id);
-        let packed =
-            (u64::from(self.priority) << (ID_BITS + GROUP_BITS)) | (older << GROUP_BITS) | newer;
-        i32::try_from(packed).expect("30 bits fit")
+        pack(self.priority, self.id, newer)
     }
+}
+
+fn pack(priority: u8, id: u64, newer: u64) -> i32 {
+    let last_id = (1_u64 << ID_BITS) - 1;
+    let older = last_id - id.min(last_id);
+    let packed = (u64::from(priority) << (ID_BITS + GROUP_BITS)) | (older << GROUP_BITS) | newer;
+    i32::try_from(packed).expect("30 bits fit")
 }
 
 #[cfg(test)]
