@@ -564,9 +564,17 @@ fn too_many_requests_are_refused_and_cancelled_ones_do_not_count() {
     let _waiting = [fetch(&track, 0).unwrap(), fetch(&track, 1).unwrap()];
     assert_eq!(fetch(&track, 2).err(), Some(Error::Timeout));
     assert!(fetch(&track, 1).is_ok(), "joining needs no room");
-    let _service = [requested(&handler).unwrap(), requested(&handler).unwrap()];
+    let mut service = vec![requested(&handler).unwrap(), requested(&handler).unwrap()];
     let _more = [fetch(&track, 2).unwrap(), fetch(&track, 3).unwrap()];
     assert_eq!(fetch(&track, 4).err(), Some(Error::Timeout));
+    service.extend([requested(&handler).unwrap(), requested(&handler).unwrap()]);
+    assert_eq!(
+        fetch(&track, 4).err(),
+        Some(Error::Timeout),
+        "as many again in service"
+    );
+    service.pop();
+    assert!(fetch(&track, 4).is_ok());
 }
 
 // ---- frame_start
@@ -638,6 +646,21 @@ fn the_earliest_wanted_frame_is_asked_for() {
     assert!(outcome(&whole).is_none());
     fill(&second.accept(None).unwrap(), &["a", "b", "c", "d"]);
     assert_eq!(first(&whole), (0, "a".into()));
+}
+
+#[test]
+fn a_superseded_request_takes_nothing_with_it() {
+    let world = World::new();
+    let track = track(&world);
+    let handler = track.dynamic();
+    let consumer = track.consume();
+    let late = consumer.fetch_group(5, from(3)).unwrap();
+    let request = requested(&handler).unwrap();
+    let whole = consumer.fetch_group(5, None).unwrap();
+    drop(request);
+    assert_eq!(error(&late), Some(Error::Dropped));
+    assert!(outcome(&whole).is_none());
+    assert_eq!(requested(&handler).unwrap().frame_start(), 0);
 }
 
 #[test]

@@ -476,6 +476,7 @@ fn a_frame_keeps_to_its_size() {
     let frame = group.create_frame(4).unwrap();
     assert_eq!(frame.write("12345"), Err(Error::WrongSize));
     frame.write("123").unwrap();
+    assert_eq!(frame.write("45"), Err(Error::WrongSize));
     let mut consumer = group.consume();
     let probe = Probe::new();
     probe.park(|waiter| consumer.poll_read_frame(waiter));

@@ -30,14 +30,8 @@ pub(crate) struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // The requests are dropped, and so rejected, after unlocking.
-        let orphans = self
-            .shared
-            .channel
-            .write()
-            .map(|mut state| state.requests.drain());
+        // Every handler is gone, and each took the requests with it that nobody else could serve.
         self.shared.channel.close();
-        drop(orphans);
     }
 }
 

@@ -122,3 +122,51 @@ pub(crate) fn request(
     state.requests.insert(name, request)?;
     Ok(Found::Requested(track))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Host, Instant, Limits, Sleep,
+        model::{broadcast::BroadcastInfo, track::TrackProducer},
+    };
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    struct Still;
+
+    impl Host for Still {
+        fn now(&self) -> Instant {
+            Instant::ZERO
+        }
+
+        fn sleep_until(&self, _: Instant) -> Sleep {
+            Box::pin(std::future::pending())
+        }
+
+        fn random(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn names_of_dead_tracks_are_swept() {
+        let runtime = Runtime::new(Still, Limits::default());
+        let broadcast = BroadcastInfo::new().produce(&runtime);
+        let shared = broadcast.consume().shared().clone();
+        let known = || shared.channel.read().tracks.len();
+        let live: Vec<TrackProducer> = (0..50)
+            .map(|name| {
+                broadcast
+                    .create_track(format!("live {name}"), None)
+                    .unwrap()
+            })
+            .collect();
+        for name in 0..1000 {
+            drop(broadcast.create_track(format!("{name}"), None).unwrap());
+            assert!(known() <= 2 * live.len().max(SWEEP), "{name}");
+        }
+        assert!(shared.channel.read().find("live 49").is_some());
+    }
+}
