@@ -1,0 +1,251 @@
+//! What holds across a relay: one upstream for everybody, no echo, nothing left behind.
+
+mod support;
+
+use std::time::Duration;
+
+use moq_net::{BroadcastInfo, Error, Subscription, Timescale, Timestamp, TrackInfo, Version};
+use support::net::{End, Net, path};
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+fn wish() -> Subscription {
+    Subscription::default().with_max_latency(Duration::from_secs(5))
+}
+
+#[test]
+fn many_viewers_share_one_subscription() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let (publisher, relay) = (net.origin(1), net.origin(2));
+        let up = net.connect(version, &End::publish(&publisher), &End::subscribe(&relay));
+        let viewers: Vec<_> = (3..8)
+            .map(|id| {
+                let origin = net.origin(id);
+                let down = net.connect(version, &End::subscribe(&origin), &End::publish(&relay));
+                (origin, down)
+            })
+            .collect();
+        let broadcast = publisher.create_broadcast(&path("b")).unwrap();
+        let track = broadcast.create_track("v", TrackInfo::default()).unwrap();
+        net.executor.run_until_idle();
+        let before = up.server_end.opened().0;
+        let mut readers: Vec<_> = viewers
+            .iter()
+            .map(|(origin, _)| {
+                net.executor.run_until(async {
+                    let seen = origin
+                        .consume()
+                        .announced_broadcast(&path("b"))
+                        .await
+                        .unwrap();
+                    seen.track("v")
+                        .unwrap()
+                        .subscribe(wish())
+                        .unwrap()
+                        .await
+                        .unwrap()
+                })
+            })
+            .collect();
+        net.executor.run_until_idle();
+        track.write_frame("x").unwrap();
+        for reader in &mut readers {
+            let frame = net.executor.run_until(async {
+                reader
+                    .recv_group()
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .read_frame()
+                    .await
+                    .unwrap()
+            });
+            assert_eq!(frame, Some("x".into()), "{version}");
+        }
+        // One SUBSCRIBE, and one TRACK where there is such a thing.
+        let asked = up.server_end.opened().0 - before;
+        assert_eq!(
+            asked,
+            1 + u64::from(version.has_track_stream()),
+            "{version}"
+        );
+        assert_eq!(
+            up.client_end.opened().1 - u64::from(version.has_setup_stream()),
+            1,
+            "{version}: one group"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_announced_or_served_back_to_where_it_came_from() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let (ours, relay) = (net.origin(1), net.origin(2));
+        let one = net.connect(version, &End::both(&ours), &End::both(&relay));
+        let other = net.origin(3);
+        let _two = net.connect(version, &End::both(&other), &End::both(&relay));
+        let mut announced = ours.consume().announced();
+        let broadcast = ours.create_broadcast(&path("mine")).unwrap();
+        let _track = broadcast.create_track("v", TrackInfo::default()).unwrap();
+        let theirs = other.create_broadcast(&path("theirs")).unwrap();
+        let mut seen = Vec::new();
+        while let Some(Some((path, event))) = net
+            .executor
+            .run_for(Duration::from_millis(100), announced.next())
+        {
+            let hops = event
+                .broadcast()
+                .map(|broadcast| broadcast.info().hops.len());
+            seen.push((path.as_str().to_owned(), hops.is_some_and(|hops| hops > 0)));
+        }
+        seen.sort();
+        // Once from here, once from there, and no echo.
+        assert_eq!(
+            seen,
+            [("mine".to_owned(), false), ("theirs".to_owned(), true)],
+            "{version}"
+        );
+        drop((theirs, one));
+    }
+}
+
+#[test]
+fn a_subscriber_may_name_a_path_that_was_never_announced() {
+    let net = Net::new();
+    let relay = net.origin(2);
+    let (_session, transport, _) = net.client(Version::Lite04, &End::publish(&relay));
+    let raw = support::raw::Raw {
+        executor: &net.executor,
+        transport,
+    };
+    let ask = "02 0d 00 04726f6f6d 0176 05 00 00 00 00";
+    // Nobody serves it.
+    assert_eq!(
+        raw.bidi(ask).read(),
+        (String::new(), support::raw::End::Reset(0x36))
+    );
+
+    let mut handler = relay.dynamic();
+    let runtime = net.runtime.clone();
+    let serving = net.executor.spawn(async move {
+        let request = handler.requested_broadcast().await.unwrap();
+        let broadcast = BroadcastInfo::new().produce(&runtime);
+        let track = broadcast.create_track("v", TrackInfo::default()).unwrap();
+        track.write_frame("x").unwrap();
+        request.accept(&broadcast);
+        (handler, broadcast, track)
+    });
+    let mut stream = raw.bidi("02 0d 01 04726f6f6d 0176 05 00 00 00 00");
+    assert_eq!(
+        stream.read(),
+        ("00050500000000".to_owned(), support::raw::End::Open)
+    );
+    assert_eq!(
+        raw.read_uni(),
+        Some(("000201000178".to_owned(), support::raw::End::Fin))
+    );
+    drop(net.executor.run_until(serving));
+}
+
+#[test]
+fn a_fetch_that_fails_half_way_fails_through_the_relay() {
+    for version in [Version::Lite05Wip, Version::Lite05, Version::Lite06] {
+        let net = Net::new();
+        let (publisher, relay, viewer) = (net.origin(1), net.origin(2), net.origin(3));
+        let _up = net.connect(version, &End::publish(&publisher), &End::subscribe(&relay));
+        let _down = net.connect(version, &End::subscribe(&viewer), &End::publish(&relay));
+        let broadcast = publisher.create_broadcast(&path("b")).unwrap();
+        let info = TrackInfo::default().with_timescale(Timescale::MILLI);
+        let track = broadcast.create_track("v", info).unwrap();
+        let group = track.create_group(0).unwrap();
+        group.write_timed(Timestamp::from_millis(1), "one").unwrap();
+        track.append_group().unwrap().finish().unwrap();
+        let mut fetched = net.executor.run_until(async {
+            let seen = viewer
+                .consume()
+                .announced_broadcast(&path("b"))
+                .await
+                .unwrap();
+            seen.track("v")
+                .unwrap()
+                .fetch_group(0, None)
+                .unwrap()
+                .await
+                .unwrap()
+        });
+        assert_eq!(
+            net.executor.run_until(fetched.read_frame()),
+            Ok(Some("one".into())),
+            "{version}"
+        );
+        group.abort(Error::App(9)).unwrap();
+        assert_eq!(
+            net.executor.run_until(fetched.read_frame()),
+            Err(Error::App(9)),
+            "{version}"
+        );
+        // Nobody keeps the half of it as if it were whole.
+        let again = net.executor.run_until(async {
+            let seen = viewer
+                .consume()
+                .announced_broadcast(&path("b"))
+                .await
+                .unwrap();
+            seen.track("v")
+                .unwrap()
+                .fetch_group(0, None)
+                .unwrap()
+                .await
+                .map(|_| ())
+        });
+        assert_eq!(again, Err(Error::NotFound), "{version}");
+    }
+}
+
+#[test]
+fn nothing_is_left_behind_when_everybody_is_gone() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let start = net.runtime.stats();
+        for round in 0..20_u64 {
+            let (publisher, relay, viewer) = (net.origin(1), net.origin(2), net.origin(3));
+            let up = net.connect(version, &End::publish(&publisher), &End::subscribe(&relay));
+            let down = net.connect(version, &End::subscribe(&viewer), &End::publish(&relay));
+            let broadcast = publisher.create_broadcast(&path("b")).unwrap();
+            let track = broadcast.create_track("v", TrackInfo::default()).unwrap();
+            let seen = net.executor.run_until(async {
+                viewer
+                    .consume()
+                    .announced_broadcast(&path("b"))
+                    .await
+                    .unwrap()
+            });
+            let wanted = seen.track("v").unwrap().subscribe(wish()).unwrap();
+            let mut reader = net.executor.run_until(wanted).unwrap();
+            track.write_frame(round.to_string()).unwrap();
+            net.executor.run_until(reader.recv_group()).unwrap();
+            // Some leave before they have an answer.
+            let _missing = seen.track("missing").unwrap().subscribe(wish());
+            if version.has_fetch() {
+                let _fetch = seen.track("v").unwrap().fetch_group(77, None);
+                net.executor.run_until_idle();
+            }
+            match round % 3 {
+                0 => drop(up),
+                1 => up.server.close(Error::App(1), ""),
+                _ => down.client_end.kill(),
+            }
+            net.executor.run_until_idle();
+        }
+        net.executor.run_until_idle();
+        assert_eq!(net.executor.live(), 0, "{version}: every driver is done");
+        let end = moq_net::Stats {
+            evicted_groups: start.evicted_groups,
+            ..net.runtime.stats()
+        };
+        assert_eq!(end, start, "{version}");
+    }
+}
