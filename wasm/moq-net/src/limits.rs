@@ -30,8 +30,8 @@ pub struct Limits {
     pub group_overhead: usize,
     /// Bytes charged to `cache_bytes` for each frame besides its payload, so that empty frames are not free.
     pub frame_overhead: usize,
-    /// Bytes of frames still being received, per session, on top of `max_frame`. At the bound the assembling group of the
-    /// lowest priority is reset with `FrameTooLarge`.
+    /// Bytes of frames still being received, per session, on top of `max_frame`. The group whose frame would pass the bound is
+    /// reset with `FrameTooLarge`.
     pub assembly_bytes: usize,
 
     /// Bytes of one control message. A longer one ends its stream.

@@ -806,3 +806,19 @@ fn a_drain_tells_the_peer_and_ends_in_time() {
         );
     }
 }
+
+#[test]
+fn subscriptions_beyond_the_limit_are_refused_until_one_leaves() {
+    let net = Net::with_limits(moq_net::Limits {
+        subscriptions: 1,
+        ..moq_net::Limits::default()
+    });
+    let down = Downstream::new(&net, Version::Lite05);
+    let mut one = down.raw.bidi(SUBSCRIBE_05);
+    expect(one.read(), "", End::Open);
+    let mut two = down.raw.bidi("02 0e 01 04726f6f6d 0176 05 00 41f4 00 00");
+    expect(two.read(), "", End::Reset(0x31));
+    one.fin();
+    let mut three = down.raw.bidi("02 0e 02 04726f6f6d 0176 05 00 41f4 00 00");
+    expect(three.read(), "", End::Open);
+}

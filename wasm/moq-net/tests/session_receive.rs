@@ -513,3 +513,28 @@ fn many_frames_in_one_read_wake_a_reader_once() {
     web_transport_trait::SendStream::finish(&mut send).unwrap();
     assert_eq!(net.executor.run_until(reader), 1000);
 }
+
+#[test]
+fn unfinished_frames_together_are_bounded() {
+    let limits = Limits {
+        max_frame: 60,
+        assembly_bytes: 40,
+        ..Limits::default()
+    };
+    let net = Net::with_limits(limits);
+    let up = Upstream::new(&net, Version::Lite05);
+    let (mut viewer, _streams) = viewer(&up);
+    // Frames of 60 bytes, of which 40 come: two fit, the third does not.
+    let part = format!("00 3c {}", "61".repeat(40));
+    let mut sends: Vec<_> = (0..3)
+        .map(|sequence| up.raw.uni(&(up.group(0, sequence) + &part)))
+        .collect();
+    assert_eq!(stopped(&mut sends[2]), Some(0x38));
+    assert_eq!(stopped(&mut sends[1]), None);
+    // What is finished counts no more.
+    support::raw::write(&net.executor, &mut sends[0], &"61".repeat(20));
+    web_transport_trait::SendStream::finish(&mut sends[0]).unwrap();
+    assert_eq!(drain(&net, &mut viewer), (0, vec![60], Ok(())));
+    let mut again = up.raw.uni(&(up.group(0, 3) + &part));
+    assert_eq!(stopped(&mut again), None);
+}

@@ -1,7 +1,10 @@
 //! From a connected transport to a session: agreeing on a version, and SETUP.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
     task::Poll,
 };
 
@@ -234,6 +237,8 @@ pub(crate) fn start<T: wt::Session>(
         anonymous: Origin::random(&config.runtime),
         unnamed: Origin::random(&config.runtime),
         subscriptions: super::subscriber::Subscriptions::default(),
+        assembly: super::subscriber::Assembly::default(),
+        serving: AtomicUsize::new(0),
         going_away: AtomicBool::new(false),
     });
 

@@ -3,7 +3,10 @@
 use std::{
     future::Future,
     pin::{Pin, pin},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -42,6 +45,10 @@ pub(crate) struct Link<T: wt::Session> {
     /// Who this side is when it has no origin at all.
     pub(super) unnamed: Origin,
     pub(super) subscriptions: subscriber::Subscriptions,
+    /// Frames of the peer that have not come whole.
+    pub(super) assembly: subscriber::Assembly,
+    /// Subscriptions of the peer that are served.
+    pub(super) serving: AtomicUsize,
     /// Whether GOAWAY has come, which it may once.
     pub(super) going_away: AtomicBool,
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use web_transport_trait as wt;
 
-pub(super) use frames::receive;
+pub(super) use frames::{Assembly, receive};
 pub(super) use table::{Registration, Subscriptions};
 
 use super::{DataType, session::Link};

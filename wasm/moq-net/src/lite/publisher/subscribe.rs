@@ -2,7 +2,10 @@
 
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -29,6 +32,7 @@ pub(super) async fn serve<T: wt::Session>(
     recv: &mut Reader<T::RecvStream>,
 ) -> Served {
     let subscribe: Subscribe = request(link, recv).await?;
+    let _seat = Seat::take(link).map_err(Refusal::control)?;
     let id = subscribe.id;
     let Some((subscriber, preferences)) = resolve(link, recv, subscribe).await? else {
         // Gone before there was anything to serve: as polite as an ordinary end.
@@ -57,6 +61,27 @@ pub(super) async fn serve<T: wt::Session>(
         serving.abandon(error);
     }
     served
+}
+
+/// One of the subscriptions that the peer may have at a time.
+struct Seat<'a>(&'a AtomicUsize);
+
+impl<'a> Seat<'a> {
+    /// # Errors
+    /// [`Error::Timeout`], as for any queue that is full: later there may be room.
+    fn take<T: wt::Session>(link: &'a Link<T>) -> Result<Self> {
+        let seat = Self(&link.serving);
+        match link.serving.fetch_add(1, Ordering::Relaxed) >= link.runtime.limits().subscriptions {
+            true => Err(Error::Timeout),
+            false => Ok(seat),
+        }
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Finds the track and subscribes to it, while the subscriber may still change its mind or leave (`None`).

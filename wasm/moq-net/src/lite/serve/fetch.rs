@@ -102,7 +102,12 @@ async fn fill<T: wt::Session>(
 ) -> Result<()> {
     let runtime = &source.link.runtime;
     let mut unread: Option<Sleep> = None;
-    let mut received = std::pin::pin!(subscriber::receive(runtime, recv, group));
+    let mut received = std::pin::pin!(subscriber::receive(
+        runtime,
+        &source.link.assembly,
+        recv,
+        group
+    ));
     kio_poll(|waiter, cx| {
         if let Poll::Ready(received) = received.as_mut().poll(cx) {
             return Poll::Ready(received);

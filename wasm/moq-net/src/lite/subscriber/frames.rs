@@ -1,5 +1,7 @@
 //! From the bytes of a stream to the frames of a group, for group streams and fetches alike.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use web_transport_trait as wt;
 
 use crate::{
@@ -8,6 +10,39 @@ use crate::{
     lite::{FrameHeader, Frames, session::deadline},
     tasks::yield_now,
 };
+
+/// Bytes of frames that one session has received in part.
+#[derive(Default)]
+pub(crate) struct Assembly(AtomicUsize);
+
+/// The part of it that one frame has.
+struct Share<'a> {
+    assembly: &'a Assembly,
+    bytes: usize,
+}
+
+impl Share<'_> {
+    /// Counts what has arrived.
+    ///
+    /// # Errors
+    /// [`Error::FrameTooLarge`] when all unfinished frames of the session together have become too large.
+    fn grow(&mut self, bytes: usize, runtime: &Runtime) -> Result<()> {
+        self.bytes += bytes;
+        let before = self.assembly.0.fetch_add(bytes, Ordering::Relaxed);
+        let limits = runtime.limits();
+        let limit = limits.max_frame.saturating_add(limits.assembly_bytes);
+        match before.saturating_add(bytes) > limit {
+            true => Err(Error::FrameTooLarge),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.assembly.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
 
 /// Chunks read before other streams get a turn.
 const TURN: usize = 16;
@@ -21,6 +56,7 @@ const TURN: usize = 16;
 /// What broke the stream or the rules; the group is then for the caller to abort.
 pub(crate) async fn receive<R: wt::RecvStream>(
     runtime: &Runtime,
+    assembly: &Assembly,
     recv: &mut Reader<R>,
     group: &GroupProducer,
 ) -> Result<()> {
@@ -42,7 +78,7 @@ pub(crate) async fn receive<R: wt::RecvStream>(
             group.write_frames(whole.drain(..))?;
         }
         if let Some(frame) = partial {
-            pieces(runtime, recv, group, frame).await?;
+            pieces(runtime, assembly, recv, group, frame).await?;
             continue;
         }
         turn += 1;
@@ -79,17 +115,22 @@ fn check(runtime: &Runtime, group: &GroupProducer, header: FrameHeader) -> Resul
 /// Hands a frame over as its bytes come.
 async fn pieces<R: wt::RecvStream>(
     runtime: &Runtime,
+    assembly: &Assembly,
     recv: &mut Reader<R>,
     group: &GroupProducer,
     frame: Frame,
 ) -> Result<()> {
     let producer = group.create_frame(frame)?;
     let mut left = frame.size;
+    let mut share = Share { assembly, bytes: 0 };
     while left > 0 {
         let piece = deadline(runtime, runtime.limits().stall, recv.read_exact_chunk(left)).await;
         match piece {
             Ok(piece) => {
                 left -= piece.len();
+                share.grow(piece.len(), runtime).inspect_err(|error| {
+                    let _over = producer.abort(error.clone());
+                })?;
                 producer.write(piece)?;
             }
             Err(error) => {

@@ -49,7 +49,7 @@ async fn take<T: wt::Session>(
     group: GroupProducer,
 ) -> Result<()> {
     let guard = Unfinished { link, group };
-    let received = frames::receive(&link.runtime, recv, &guard.group).await;
+    let received = frames::receive(&link.runtime, &link.assembly, recv, &guard.group).await;
     if let Err(error) = &received {
         // Already over: then there is nothing left to fail.
         let _over = guard.group.abort(error.clone());
