@@ -30,6 +30,9 @@ const SKIPPED: ReadonlySet<string> = new Set(["old", "lagged", "evicted", "dropp
  * A live subscription. Groups come out in the order of their sequence ({@link TrackSubscriber.nextGroup}, iteration) or
  * of their arrival ({@link TrackSubscriber.recvGroup}); each is given out once, to whoever asks first.
  *
+ * With `maxLatencyMs` a group may run out of time while it is read: its iteration throws a MoqError of kind `old`, and the
+ * next group goes on. {@link TrackSubscriber.frames} passes over such groups by itself.
+ *
  * Frames that are not read stay in the worker beyond a window of 64 frames or 4 MiB, and age there by the track's
  * rules. A group that was taken and not looked at gives way when later groups are waited for and the window is full.
  */
