@@ -5,40 +5,12 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
+import { cargoTest } from "./cargo.mjs";
 import { ask, main, start } from "./process.mjs";
 import { setup } from "./setup.mjs";
-import { environment, find, out, root, wasm } from "./tools.mjs";
+import { find, out, root, wasm } from "./tools.mjs";
 
 const say = (text) => console.log(`test: ${text}`);
-
-/** Runs `cargo test` and counts. A test that makes no progress for a minute is a lost wake-up: it is killed, and fails. */
-async function cargo(args, env = {}, command = ["test"]) {
-	const counts = { passed: 0, failed: 0, hung: 0 };
-	let child;
-	const line = (text) => {
-		const result = /^test result: \w+\. (\d+) passed; (\d+) failed/.exec(text);
-		if (result) {
-			counts.passed += Number(result[1]);
-			counts.failed += Number(result[2]);
-		}
-		if (/has been running for over 60 seconds/.test(text)) {
-			counts.hung++;
-			child.stop();
-		}
-		if (text && !/^test .* ok$|^running \d+ test|^test result: ok/.test(text)) console.log(text);
-	};
-	// --workspace and explicit packages alike go on after a failing crate, so that the count is whole.
-	child = start("cargo", [...command, "--locked", "--no-fail-fast", ...args], {
-		cwd: wasm,
-		env: { ...(await environment()), ...env },
-		line,
-		log: line,
-	});
-	const { code } = await child.ended;
-	// A crash or a compile error counts as well: it has no line of its own in the results.
-	if (code !== 0 && counts.failed === 0) counts.failed = Math.max(1, counts.hung);
-	return counts;
-}
 
 /** Runs one vitest project and counts from its report. */
 async function vitest(project) {
@@ -71,33 +43,30 @@ async function vitest(project) {
 
 /** The parts, each with the set-up it needs. `built` parts import the package itself. */
 const parts = {
-	native: { run: () => cargo(["--workspace"]) },
+	native: { run: () => cargoTest(["--workspace"]) },
 	wasm32: {
 		async run() {
 			const runner = join(await find("wasm-bindgen"), "../wasm-bindgen-test-runner");
-			return cargo(["--target", "wasm32-unknown-unknown", "-p", "kio@0.1.0", "-p", "moq-net"], {
-				CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: runner,
-				WASM_BINDGEN_TEST_ONLY_NODE: "1",
-			});
+			const env = { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: runner, WASM_BINDGEN_TEST_ONLY_NODE: "1" };
+			return cargoTest(["--target", "wasm32-unknown-unknown", "-p", "kio@0.1.0", "-p", "moq-net"], { env });
 		},
 	},
 	// Another configuration of every crate: a target folder of its own keeps the two from rebuilding each other.
 	loom: {
-		run: () =>
-			cargo(["--release", "-p", "kio@0.1.0", "--lib", "--target-dir", "target/loom", "loom"], {
-				RUSTFLAGS: "--cfg loom",
-			}),
+		run() {
+			const args = ["--release", "-p", "kio@0.1.0", "--lib", "--target-dir", "target/loom", "loom"];
+			return cargoTest(args, { env: { RUSTFLAGS: "--cfg loom" } });
+		},
 	},
 	// Undefined behaviour and leaks in kio, where a nightly toolchain with miri happens to be.
 	miri: {
 		here: async () => (await ask("cargo", ["+nightly", "miri", "--version"], { cwd: wasm })) !== undefined,
 		missing: "rustup toolchain install nightly --component miri",
-		run: () =>
-			cargo(["-p", "kio@0.1.0", "--target-dir", "target/miri"], { MIRIFLAGS: "-Zmiri-strict-provenance" }, [
-				"+nightly",
-				"miri",
-				"test",
-			]),
+		run() {
+			const env = { MIRIFLAGS: "-Zmiri-strict-provenance" };
+			const args = ["-p", "kio@0.1.0", "--target-dir", "target/miri"];
+			return cargoTest(args, { env, command: ["+nightly", "miri", "test"] });
+		},
 	},
 	node: { built: true, run: () => vitest("node") },
 	browser: { built: true, run: () => vitest("browser") },
