@@ -1,7 +1,7 @@
 /** The worker's entry: handshake, then one of two roles. `core` owns the protocol, `render` only draws. */
 
 import { Core } from "./core/core.ts";
-import { asErrorData } from "./host/failure.ts";
+import { asErrorData } from "./failure.ts";
 import { Host } from "./host/host.ts";
 import { startRender } from "./media/render.ts";
 import type { BootMessage, CoreInit, InitMessage, WasmLocator } from "./protocol/boot.ts";

@@ -1,6 +1,6 @@
 /** Checks of what comes over a port. Types do not hold there: a page may be broken, or not ours. */
 
-import { failure } from "./failure.ts";
+import { failure } from "../failure.ts";
 
 /** A whole number, 0…2^53−1. */
 export function whole(name: string, value: unknown): number {

@@ -1,10 +1,10 @@
 import type { CoreApi, Handle } from "../core/api.ts";
 import type { OpenTransport } from "../core/transport.ts";
+import { asErrorData, failure } from "../failure.ts";
 import type { DialData, Id } from "../protocol/control.ts";
 import { CLOSE_DEADLINE_MS, CONNECT_DEADLINE_MS } from "../protocol/limits.ts";
 import type { CloseData, SessionStatsData } from "../protocol/model.ts";
 import type { ConnectedData, ConnectionEvent } from "../protocol/port.ts";
-import { asErrorData, failure } from "./failure.ts";
 
 /** Opens a transport to a relay. Rejects when `signal` aborts; what opens later is closed by it. */
 export type Dial = (dial: DialData, signal: AbortSignal) => Promise<OpenTransport>;

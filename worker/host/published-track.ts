@@ -1,10 +1,10 @@
 import type { CoreApi, Handle, Operation } from "../core/api.ts";
+import { asErrorData, failure } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
 import { WRITE_WINDOW } from "../protocol/limits.ts";
 import type { TrackInfoData } from "../protocol/model.ts";
 import type { WriterEvent, WriterRequest, WriteStep } from "../protocol/port.ts";
 import { whole } from "./check.ts";
-import { asErrorData, failure } from "./failure.ts";
 
 /** A track the page writes, and the port on which it does. */
 export class PublishedTrack {

@@ -1,10 +1,10 @@
 import type { CoreApi, Handle, PendingSubscription, Sink } from "../core/api.ts";
+import { asErrorData } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
 import type { Window } from "../protocol/limits.ts";
 import type { SubscriptionData, TrackInfoData } from "../protocol/model.ts";
 import type { ReaderEvent, ReaderRequest } from "../protocol/port.ts";
 import { whole } from "./check.ts";
-import { asErrorData } from "./failure.ts";
 
 /** Sends what the core delivers to the page; each batch is a buffer of its own, which goes over. */
 function portSink(port: MessagePort): Sink {

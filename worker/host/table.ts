@@ -1,10 +1,10 @@
 import type { Operation } from "../core/api.ts";
+import { asErrorData, failure } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import type { AnnouncedEntry } from "./announced.ts";
 import type { BroadcastEntry, ProducerEntry, PublicationEntry } from "./broadcast.ts";
 import type { ConnectionEntry } from "./connection.ts";
-import { asErrorData, failure } from "./failure.ts";
 import type { OriginEntry } from "./origin.ts";
 import type { PublishedTrack } from "./published-track.ts";
 import type { GroupEntry, SubscriptionEntry } from "./reader.ts";

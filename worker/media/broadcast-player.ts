@@ -1,9 +1,9 @@
 import type { CoreApi, Handle } from "../core/api.ts";
+import { asErrorData } from "../failure.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import type { Orientation, PlayerState, PlayingRendition } from "../protocol/media.ts";
 import { type Catalog, sameDecoder } from "./catalog.ts";
 import { CatalogWatch } from "./catalog-watch.ts";
-import { asErrorData } from "./failure.ts";
 import { Patience } from "./patience.ts";
 import { resolveBroadcast } from "./relative.ts";
 import { chooseRendition, type PlayableRendition } from "./rendition.ts";

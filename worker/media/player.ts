@@ -1,4 +1,5 @@
 import type { CoreApi, Handle } from "../core/api.ts";
+import { asErrorData } from "../failure.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import {
 	type OpenPlayer,
@@ -11,7 +12,6 @@ import {
 } from "../protocol/media.ts";
 import { BroadcastPlayer, type BroadcastPlayerEvents, type BroadcastSource } from "./broadcast-player.ts";
 import { epochMs } from "./clock.ts";
-import { asErrorData } from "./failure.ts";
 import { Patience } from "./patience.ts";
 import { PictureSender } from "./picture-sender.ts";
 import { Scope } from "./scope.ts";

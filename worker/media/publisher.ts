@@ -1,4 +1,5 @@
 import type { CoreApi, Handle } from "../core/api.ts";
+import { asErrorData } from "../failure.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import {
 	type OpenPublisher,
@@ -9,7 +10,6 @@ import {
 } from "../protocol/media.ts";
 import { CATALOG_TRACK } from "./catalog.ts";
 import { writeCatalog } from "./catalog-track.ts";
-import { asErrorData } from "./failure.ts";
 import { legacyFrame } from "./legacy.ts";
 import { chooseEncoder, type EncoderChoice, PictureEncoder } from "./picture-encoder.ts";
 import { Scope } from "./scope.ts";

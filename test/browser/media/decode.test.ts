@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { boxesIn } from "../../worker/media/boxes.ts";
-import type { VideoRendition } from "../../worker/media/catalog.ts";
-import { CmafDemuxer } from "../../worker/media/cmaf.ts";
-import { videoDecoderConfig } from "../../worker/media/codec.ts";
-import { GroupQueue, type QueuedSample } from "../../worker/media/group-queue.ts";
-import { PictureDecoder } from "../../worker/media/picture-decoder.ts";
-import { MAX_OUTSTANDING, PictureSender } from "../../worker/media/picture-sender.ts";
-import type { PictureMessage } from "../../worker/protocol/media.ts";
+import { boxesIn } from "../../../worker/media/boxes.ts";
+import type { VideoRendition } from "../../../worker/media/catalog.ts";
+import { CmafDemuxer } from "../../../worker/media/cmaf.ts";
+import { videoDecoderConfig } from "../../../worker/media/codec.ts";
+import { GroupQueue, type QueuedSample } from "../../../worker/media/group-queue.ts";
+import { PictureDecoder } from "../../../worker/media/picture-decoder.ts";
+import { MAX_OUTSTANDING, PictureSender } from "../../../worker/media/picture-sender.ts";
+import type { PictureMessage } from "../../../worker/protocol/media.ts";
 
 async function fixture(name: string) {
-	const response = await fetch(new URL(`../support/fixtures/${name}.mp4`, import.meta.url));
+	const response = await fetch(new URL(`../../support/fixtures/${name}.mp4`, import.meta.url));
 	const file = new Uint8Array(await response.arrayBuffer());
 	const boxes = boxesIn(file);
 	const moov = boxes.find((box) => box.type === "moov");

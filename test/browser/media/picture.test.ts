@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from "vitest";
-import type { DrawnPicture, RenderEvent, RenderInit } from "../../worker/protocol/media.ts";
+import type { DrawnPicture, RenderEvent, RenderInit } from "../../../worker/protocol/media.ts";
 
 const cleanup: (() => void)[] = [];
 afterEach(() => {
@@ -12,8 +12,8 @@ function startLoop() {
 	document.body.append(canvas);
 	const pictures = new MessageChannel();
 	const events = new MessageChannel();
-	const render = new Worker(new URL("../support/workers/render.ts", import.meta.url), { type: "module" });
-	const loop = new Worker(new URL("../support/workers/pattern-loop.ts", import.meta.url), { type: "module" });
+	const render = new Worker(new URL("../../support/workers/render.ts", import.meta.url), { type: "module" });
+	const loop = new Worker(new URL("../../support/workers/pattern-loop.ts", import.meta.url), { type: "module" });
 	const errors: string[] = [];
 	const drawn: DrawnPicture[] = [];
 	let codec = "";

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import type { CoreApi, Handle } from "../../worker/core/api.ts";
-import { Core } from "../../worker/core/core.ts";
-import { boxesIn } from "../../worker/media/boxes.ts";
-import { Player } from "../../worker/media/player.ts";
-import { Publisher } from "../../worker/media/publisher.ts";
-import type { ErrorData } from "../../worker/protocol/error.ts";
-import type { PictureMessage, PlayerEvent, PublisherEvent } from "../../worker/protocol/media.ts";
+import type { CoreApi, Handle } from "../../../worker/core/api.ts";
+import { Core } from "../../../worker/core/core.ts";
+import { boxesIn } from "../../../worker/media/boxes.ts";
+import { Player } from "../../../worker/media/player.ts";
+import { Publisher } from "../../../worker/media/publisher.ts";
+import type { ErrorData } from "../../../worker/protocol/error.ts";
+import type { PictureMessage, PlayerEvent, PublisherEvent } from "../../../worker/protocol/media.ts";
 
 const PATH = "room/pattern.hang";
 
@@ -14,7 +14,7 @@ let fatal: ErrorData | undefined;
 beforeEach(async () => {
 	fatal = undefined;
 	core = await Core.load({
-		wasm: [new URL("../../dist/core_bg.wasm", import.meta.url)],
+		wasm: [new URL("../../../dist/core_bg.wasm", import.meta.url)],
 		onFatal: (error) => {
 			fatal = error;
 		},
@@ -59,7 +59,7 @@ function play(origin: Handle, rendition?: string) {
 
 /** A real cmaf rendition: the init segment as a catalog carries it, and its fragments group by group. */
 async function cmaf(name: string, codec: string) {
-	const response = await fetch(new URL(`../support/fixtures/${name}.mp4`, import.meta.url));
+	const response = await fetch(new URL(`../../support/fixtures/${name}.mp4`, import.meta.url));
 	const file = new Uint8Array(await response.arrayBuffer());
 	const boxes = boxesIn(file);
 	const init = file.slice(0, boxes.find((box) => box.type === "moov")?.end);

@@ -1,4 +1,4 @@
-import type { ErrorData, ErrorKind } from "../protocol/error.ts";
+import type { ErrorData, ErrorKind } from "./protocol/error.ts";
 
 /** A failure as it crosses a port. What is not one of ours is a bug of ours. */
 export function asErrorData(thrown: unknown): ErrorData {
