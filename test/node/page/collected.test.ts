@@ -1,0 +1,84 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { ScriptedPage, settled } from "../../support/scripted-control.ts";
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+let page: ScriptedPage;
+
+beforeEach(() => {
+	page = new ScriptedPage();
+});
+
+afterEach(() => {
+	vi.restoreAllMocks();
+	page.close();
+});
+
+/** Runs the collector until `holds`; the registry is told some turns later. */
+async function collected(holds: () => boolean): Promise<void> {
+	for (let round = 0; round < 50 && !holds(); round++) {
+		collect();
+		await new Promise((resolve) => setTimeout(resolve, 5));
+		await settled();
+	}
+	expect(holds()).toBe(true);
+}
+
+/** A track of a broadcast, with nothing else of the chain held. */
+async function track() {
+	const found = page.runtime.origin().waitForBroadcast("room/alice");
+	(await page.next("waitForBroadcast")).resolve();
+	return (await found).track("chat");
+}
+
+test("a subscriber that was forgotten is freed in the worker, and said so once", async () => {
+	const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+	const reader = await track();
+	for (let round = 0; round < 2; round++) {
+		await (async () => {
+			const pending = reader.subscribe();
+			(await page.next("subscribe")).resolve({});
+			await pending;
+		})();
+	}
+	const subscriptions = page.calls.filter(({ name }) => name === "subscribe").map(({ args }) => args.subscription);
+	const freed = () => page.calls.filter(({ name }) => name === "free").map(({ args }) => args.id);
+	await collected(() => subscriptions.every((id) => freed().includes(id)));
+	expect(warn).toHaveBeenCalledOnce();
+	expect(String(warn.mock.calls[0]?.[0])).toContain("TrackSubscriber was collected without close()");
+});
+
+test("a handle that was closed is never warned about", async () => {
+	const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+	const reader = await track();
+	await (async () => {
+		const pending = reader.subscribe();
+		(await page.next("subscribe")).resolve({});
+		(await pending).close();
+	})();
+	const frees = page.count("free");
+	for (let round = 0; round < 5; round++) {
+		collect();
+		await settled();
+	}
+	expect(warn).not.toHaveBeenCalled();
+	expect(page.count("free")).toBe(Math.max(frees, 1));
+});
+
+test("what somebody still uses keeps the connection, the origin and the broadcast it came from", async () => {
+	const chat = await (async () => {
+		const connecting = page.runtime.connect("https://relay.example/");
+		(await page.next("connect")).resolve({ version: "moq-lite-05", transport: "webtransport" });
+		return (await connecting).createBroadcast("room/bob").createTrack("chat");
+	})();
+	for (let round = 0; round < 5; round++) {
+		collect();
+		await new Promise((resolve) => setTimeout(resolve, 5));
+		await settled();
+	}
+	expect(page.count("free")).toBe(0);
+	expect(chat.writeFrame("still here")).toBe(0);
+});
