@@ -43,8 +43,6 @@ pub struct Limits {
 
     /// Announcements accepted from one session. Beyond it the session is closed.
     pub announces: usize,
-    /// Announcements accepted by the whole process. Beyond it the announcing session is closed.
-    pub announces_process: usize,
     /// Requests for unannounced broadcasts waiting in an origin, and as many again in service. Beyond it requests fail at once.
     pub broadcast_requests: usize,
     /// Requests for unknown tracks waiting in a broadcast, and as many again in service. Beyond it requests fail at once.
@@ -53,12 +51,8 @@ pub struct Limits {
     pub group_requests: usize,
     /// Upstream fetches in flight per track. Further ones wait in the queue of `group_requests`.
     pub fetches: usize,
-    /// Upstream fetches in flight for the whole process. Further ones wait as above.
-    pub fetches_process: usize,
     /// Subscriptions of one session. Beyond it new ones are reset.
     pub subscriptions: usize,
-    /// Cached bytes that the group streams being served to one viewer may pin. Beyond it the oldest is reset for that viewer.
-    pub viewer_bytes: usize,
     /// Datagrams waiting in one queue; the oldest is dropped first.
     pub datagrams: usize,
     /// Age at which a waiting datagram is dropped.
@@ -80,8 +74,6 @@ pub struct Limits {
     pub late_groups: Duration,
     /// How long a track nobody reads keeps its upstream subscription before it is torn down with `Cancel`.
     pub linger: Duration,
-    /// How long a session that was told to close may take to end by itself.
-    pub close_timeout: Duration,
     /// How long a session keeps running after it sent GOAWAY.
     pub drain: Duration,
 }
@@ -117,14 +109,11 @@ impl Limits {
             announce_init: MIB,
             data_buffer: 64 * KIB,
             announces: 1024,
-            announces_process: 262_144,
             broadcast_requests: 1024,
             track_requests: 256,
             group_requests: 256,
             fetches: 64,
-            fetches_process: 1024,
             subscriptions: 1024,
-            viewer_bytes: 32 * MIB,
             datagrams: 64,
             datagram_age: Duration::from_millis(50),
             // What a QUIC packet of the smallest path MTU (1200 bytes) leaves for a payload after its own and our header.
@@ -135,7 +124,6 @@ impl Limits {
             stale_grace: Duration::from_secs(1),
             late_groups: Duration::from_millis(500),
             linger: Duration::from_secs(5),
-            close_timeout: Duration::from_secs(1),
             drain: Duration::from_secs(10),
         }
     }
