@@ -4,7 +4,7 @@ import type { Id } from "../protocol/control.ts";
 import type { Window } from "../protocol/limits.ts";
 import type { SubscriptionData, TrackInfoData } from "../protocol/model.ts";
 import type { ReaderEvent, ReaderRequest } from "../protocol/port.ts";
-import { whole } from "./check.ts";
+import { record, whole } from "./check.ts";
 
 /** Sends what the core delivers to the page; each batch is a buffer of its own, which goes over. */
 function portSink(port: MessagePort): Sink {
@@ -18,7 +18,7 @@ function portSink(port: MessagePort): Sink {
 	};
 }
 
-/** Listen to the page. What is malformed is left out: this port can harm nothing but its own subscription. */
+/** Listen to the page. A malformed request ends the reader with an error: this port can harm nothing else. */
 function serve(port: MessagePort, handle: (request: ReaderRequest) => void): void {
 	port.onmessage = ({ data }: MessageEvent<unknown>) => {
 		if (typeof data !== "object" || data === null) return;
@@ -79,12 +79,12 @@ export class SubscriptionEntry {
 				this.#api.skip(handle, whole("gid", request.gid));
 				return;
 			case "update":
-				this.recipe.prefs = request.prefs;
+				this.recipe.prefs = record("prefs", request.prefs);
 				this.#api.updateSubscription(handle, request.prefs);
 				return;
 			case "startAt":
-				this.recipe.startAt = request.sequence;
-				this.#api.startAt(handle, whole("sequence", request.sequence));
+				this.recipe.startAt = whole("sequence", request.sequence);
+				this.#api.startAt(handle, this.recipe.startAt);
 				return;
 			case "endAt":
 				if (request.sequence === undefined) delete this.recipe.endAt;

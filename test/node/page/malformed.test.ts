@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { anchorOf } from "../../../src/anchor.ts";
 import { CONTROL_METHODS } from "../../../worker/protocol/control.ts";
 import { CorePage } from "../../support/core-page.ts";
 
@@ -20,6 +21,25 @@ function random(seed: number): (below: number) => number {
 /** Calls that end the worker, need a network, or make media that needs a browser. */
 const LEFT_OUT = new Set(["shutdown", "openPlayer", "openPublisher", "openRenderer", "connect"]);
 const NAMES = [...CONTROL_METHODS].filter((name) => !LEFT_OUT.has(name));
+/** The argument that names what a call makes. */
+const MADE: Record<string, string> = {
+	createOrigin: "origin",
+	announced: "stream",
+	requestBroadcast: "broadcast",
+	waitForBroadcast: "broadcast",
+	publish: "publication",
+	createBroadcast: "broadcast",
+	consume: "broadcast",
+	cloneBroadcast: "broadcast",
+	broadcastClosed: "operation",
+	track: "track",
+	trackInfo: "operation",
+	subscribe: "subscription",
+	fetchGroup: "group",
+	getGroup: "group",
+	createTrack: "producer",
+	consumeTrack: "track",
+};
 const KEYS = [
 	"id",
 	"origin",
@@ -74,14 +94,27 @@ test.each([1, 2, 3, 4])(
 			];
 			return values[next(values.length)]?.();
 		};
+		// One live handle of every kind, so that the calls get past the look-up of their ids.
 		const origin = page.runtime.origin();
-		origin.createBroadcast("a/b").createTrack("chat");
+		const broadcast = origin.createBroadcast("a/b");
+		const chat = broadcast.createTrack("chat");
+		chat.writeFrame("hello");
+		const consumer = broadcast.consume();
+		const track = consumer.track("chat");
+		const handles = { origin, broadcast: consumer, from: consumer, producer: broadcast, track };
+		const ids = new Map(Object.entries(handles).map(([key, handle]) => [key, anchorOf(handle, key).id]));
+		await track.info();
 		const rounds = 1500;
 		const waiting: Promise<unknown>[] = [];
 		for (let round = 0; round < rounds; round++) {
 			const name = NAMES[next(NAMES.length)] as "free";
 			const args: Record<string, unknown> = {};
-			for (const key of KEYS) if (next(4) > 0) args[key] = value();
+			for (const key of KEYS) if (next(4) > 0) args[key] = next(4) > 0 && ids.has(key) ? ids.get(key) : value();
+			// What is made gets an id of its own most of the time; one in four takes what chance gave it.
+			const made = MADE[name];
+			if (made && next(4) > 0) args[made] = 1000 + round;
+			// The handles stay alive.
+			if (name === "free" || name === "cancel") args.id = 1000 + next(rounds);
 			if (next(2) === 0) args.port = new MessageChannel().port2;
 			waiting.push(
 				page.link.ask(name, args as { id: number }).catch((error: unknown) => {
@@ -97,7 +130,7 @@ test.each([1, 2, 3, 4])(
 		// Those that wait for a broadcast nobody announces go with the page.
 		await Promise.race([Promise.all(waiting), new Promise((resolve) => setTimeout(resolve, 500))]);
 		// Past the ids that were used at random: a page never uses one twice.
-		while (page.link.mint() < 100);
+		while (page.link.mint() < 10_000);
 		const fresh = page.runtime.origin();
 		fresh.createBroadcast("still works");
 		expect((await fresh.requestBroadcast("still works")).path).toBe("still works");
