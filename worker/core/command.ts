@@ -166,10 +166,12 @@ export class Drain {
 		transport.write(gathered.stream, out);
 	}
 
-	#deliver(reader: number, frames: number, payload: number, records: number, size: number, table: number): void {
+	#deliver(reader: number, frames: number, credit: number, records: number, size: number, table: number): void {
 		const sink = this.#to.sink(reader);
 		if (!sink) return;
 		const { bytes, view } = this.#memory;
+		// More than the credit when errors came along, which are free.
+		const payload = view.getFloat64(table + 16, true);
 		const buffer = new ArrayBuffer(BATCH_HEADER_BYTES + size + payload);
 		const out = new Uint8Array(buffer);
 		new DataView(buffer).setUint32(0, size / BATCH_RECORD_BYTES, true);
@@ -183,7 +185,7 @@ export class Drain {
 			out.set(bytes.subarray(pointer, pointer + length), at);
 			at += length;
 		}
-		sink.batch(buffer, frames, payload);
+		sink.batch(buffer, frames, credit);
 	}
 
 	#end(handle: number, error: ErrorData | undefined): void {

@@ -90,6 +90,30 @@ test("a skipped group sends nothing more and the others go on", async () => {
 	expect(sink.texts()).toEqual(["wanted"]);
 });
 
+test("a group that is overtaken and brings nothing more is given up, one within its latency is not", async () => {
+	const impatient = await read();
+	const patient = await read({ maxLatencyMs: 60_000 });
+	for (const { handle } of [impatient, patient]) core.grant(handle, 100, 1000);
+	const { handle: group } = core.createGroup(track);
+	core.writeFrame(group, encoder.encode("begun"));
+	core.writeTrackFrame(track, encoder.encode("newer"));
+	const failed = () => impatient.sink.records.find((record) => record.type === "groupError");
+	await impatient.sink.until(() => failed() !== undefined);
+	expect(failed()).toMatchObject({ gid: 1 });
+	core.writeFrame(group, encoder.encode("late"));
+	core.finishGroup(group);
+	await patient.sink.until(() => patient.sink.texts().includes("late"));
+	expect(impatient.sink.texts()).toEqual(["begun", "newer"]);
+});
+
+test("what errors weigh is not taken from the credit", async () => {
+	const { sink, handle } = await read();
+	core.grant(handle, 1, 1000);
+	core.abortGroup(core.createGroup(track).handle, 9);
+	await sink.until(() => sink.records.some((record) => record.type === "groupError"));
+	expect([sink.frames, sink.bytes]).toEqual([1, 0]);
+});
+
 test("the end of the track is told at once, unread groups or not", async () => {
 	const { sink, handle } = await read();
 	core.grant(handle, 1, 1000);

@@ -8,8 +8,11 @@ use bytes::Bytes;
 pub(crate) struct Batch {
     records: Vec<u8>,
     pieces: Vec<Bytes>,
+    /// Credit used up: groups and frames, and the bytes of frames.
     frames: u32,
     bytes: usize,
+    /// Bytes behind the records, errors included.
+    payload: usize,
 }
 
 impl Batch {
@@ -23,8 +26,9 @@ impl Batch {
     pub(crate) fn frame(&mut self, gid: u32, timestamp: Option<f64>, pieces: Vec<Bytes>) {
         let size: usize = pieces.iter().map(Bytes::len).sum();
         self.frames += 1;
+        self.bytes += size;
         self.record(2, gid, timestamp.unwrap_or(f64::NAN), size as f64, 0.0);
-        self.payload(size, pieces);
+        self.append(size, pieces);
     }
 
     pub(crate) fn group_end(&mut self, gid: u32, frames: f64) {
@@ -33,14 +37,14 @@ impl Batch {
 
     pub(crate) fn group_error(&mut self, gid: u32, error: Bytes) {
         self.record(4, gid, 0.0, error.len() as f64, 0.0);
-        self.payload(error.len(), [error]);
+        self.append(error.len(), [error]);
     }
 
     /// No further group starts; `error` is empty for a finished track. `boundary` is the sequence after the last group,
     /// NaN where none is known.
     pub(crate) fn track_end(&mut self, boundary: f64, error: Bytes) {
         self.record(5, 0, boundary, error.len() as f64, 0.0);
-        self.payload(error.len(), [error]);
+        self.append(error.len(), [error]);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -61,12 +65,17 @@ impl Batch {
     }
 
     /// Payload bytes behind the records.
+    pub(crate) const fn payload_bytes(&self) -> usize {
+        self.payload
+    }
+
+    /// Byte credit used up.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    fn payload(&mut self, size: usize, pieces: impl IntoIterator<Item = Bytes>) {
-        self.bytes += size;
+    fn append(&mut self, size: usize, pieces: impl IntoIterator<Item = Bytes>) {
+        self.payload += size;
         self.pieces
             .extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
     }
@@ -86,7 +95,7 @@ mod tests {
     use crate::command::RECORD_BYTES;
 
     #[test]
-    fn credit_counts_groups_and_frames_and_bytes_count_every_payload() {
+    fn credit_counts_groups_and_frames_and_not_errors() {
         let mut batch = Batch::default();
         assert!(batch.is_empty());
         batch.group(1, 7.0, 0.0, 0.0);
@@ -103,7 +112,8 @@ mod tests {
         batch.group_error(2, Bytes::from_static(b"{}"));
         batch.track_end(2.0, Bytes::new());
         assert_eq!(batch.frames(), 2);
-        assert_eq!(batch.bytes(), 8);
+        assert_eq!(batch.bytes(), 6);
+        assert_eq!(batch.payload_bytes(), 8);
         assert_eq!(batch.pieces().len(), 3, "empty pieces are not worth a copy");
         let kinds: Vec<_> = batch
             .records()

@@ -182,7 +182,7 @@ impl Command {
                     batch.bytes() as u64,
                     batch.records(),
                 );
-                head(out, 12, 0, 0, 0);
+                head(out, 12, 0, 0, batch.payload_bytes() as u64);
                 tail(
                     out,
                     table.as_ptr().addr() as u32,
@@ -345,7 +345,7 @@ mod tests {
             (11, 1, 6.0, 5.0)
         );
         assert_eq!(records[0].5 as usize, RECORD_BYTES, "one batch record");
-        assert_eq!((records[1].0, records[1].5), (12, 2));
+        assert_eq!((records[1].0, records[1].3, records[1].5), (12, 5.0, 2));
         assert_eq!(
             commands.tables[0],
             [address(&pieces[0]), 2, address(&pieces[1]), 3]

@@ -1,10 +1,19 @@
 //! One group being read.
+//!
+//! A group may be waited for as long as the subscription's latency allows. The last frame and the FIN of a group travel
+//! on another stream than the group after it and are easily overtaken by a moment, so being late begins after a grace.
 
-use std::task::Poll;
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kio::Waiter;
-use moq_net::{FrameConsumer, GroupConsumer, Result};
+use moq_net::{Error, FrameConsumer, GroupConsumer, Result, Runtime, Sleep};
+
+/// How long a stale group that brings nothing is waited for: a retransmission or two.
+const LATE_GRACE: Duration = Duration::from_millis(200);
 
 /// The next thing in a group.
 pub(super) enum Next {
@@ -23,6 +32,8 @@ pub(super) struct Open {
     group: GroupConsumer,
     /// A frame whose bytes are still arriving.
     partial: Option<FrameConsumer>,
+    /// Running since the group is stale and nothing came.
+    grace: Option<Sleep>,
 }
 
 impl Open {
@@ -31,11 +42,33 @@ impl Open {
             gid,
             group,
             partial: None,
+            grace: None,
         }
     }
 
     /// The next whole frame. A frame that is not complete waits here and holds up nothing else.
-    pub(super) fn poll_next(&mut self, waiter: &Waiter) -> Poll<Result<Next>> {
+    ///
+    /// # Errors
+    /// `Old` when the group is not worth waiting for any more; what ended the group.
+    pub(super) fn poll_next(&mut self, waiter: &Waiter, runtime: &Runtime) -> Poll<Result<Next>> {
+        let next = self.poll_frame(waiter);
+        if next.is_ready() {
+            self.grace = None;
+            return next;
+        }
+        self.poll_late(waiter, runtime).map(|()| Err(Error::Old))
+    }
+
+    /// Ready when the group was stale for the whole grace.
+    fn poll_late(&mut self, waiter: &Waiter, runtime: &Runtime) -> Poll<()> {
+        std::task::ready!(self.group.poll_stale(waiter));
+        let grace = self.grace.get_or_insert_with(|| runtime.sleep(LATE_GRACE));
+        grace
+            .as_mut()
+            .poll(&mut Context::from_waker(waiter.waker()))
+    }
+
+    fn poll_frame(&mut self, waiter: &Waiter) -> Poll<Result<Next>> {
         let mut frame = match self.partial.take() {
             Some(frame) => frame,
             None => match std::task::ready!(self.group.poll_next_frame(waiter))? {

@@ -178,7 +178,7 @@ impl Task {
 
     /// Read the open groups, oldest first.
     fn poll_open(&mut self, waiter: &Waiter, wants: &mut Vec<u32>) {
-        let reader = self.reader.clone();
+        let (reader, runtime) = (self.reader.clone(), &self.runtime);
         self.open.retain_mut(|open| {
             loop {
                 let wanted = wants.iter().position(|gid| *gid == open.gid && *gid != 0);
@@ -190,7 +190,7 @@ impl Task {
                     waiter.waker().wake_by_ref();
                     return true;
                 }
-                match open.poll_next(waiter) {
+                match open.poll_next(waiter, runtime) {
                     Poll::Pending => return true,
                     Poll::Ready(next) => {
                         if let Some(index) = wanted {
