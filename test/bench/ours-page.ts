@@ -1,6 +1,5 @@
 // Our package, used as its README says.
 import { MoqError } from "moq-worker";
-import { MoqError } from "moq-worker";
 import { open } from "../support/peer/ours.ts";
 import { install, note, started, trackName } from "./meter.ts";
 
@@ -11,14 +10,9 @@ install(async (where) => {
 	const reading = (async () => {
 		for await (const group of subscriber) {
 			try {
-				try {
 				for await (const frame of group) note(frame.data);
 			} catch (error) {
-				// Groups that a loaded relay gives up are part of the measurement: their frames count as missing.
-				if (!(error instanceof MoqError) || error.kind !== "old") throw error;
-			}
-			} catch (error) {
-				// The rest of the group came too late for the latency that was asked for: the next one goes on.
+				// The rest of the group came too late for the latency that was asked for: it counts as missing.
 				if (!(error instanceof MoqError && error.kind === "old")) throw error;
 			}
 		}
