@@ -9,6 +9,15 @@ export interface Window {
 /** Worker to page, per subscription or fetched group: enough for two video groups, little enough to skip quickly. */
 export const READ_WINDOW: Window = { frames: 64, bytes: 4 * 1024 * 1024 };
 
+/** The window of frames grows up to this while the page keeps up: 100 ms of twenty thousand frames a second, twice. */
+export const READ_FRAMES_MAX = 4096;
+
+/** Half a window read within this doubles it: more than twenty grants a second cost the page more than they give. */
+export const READ_QUICK_MS = 50;
+
+/** Half a window that took longer than this halves it again. Far from the other, so that it settles. */
+export const READ_SLOW_MS = 250;
+
 /** Page to worker, per published track. */
 export const WRITE_WINDOW: Window = { frames: 64, bytes: 4 * 1024 * 1024 };
 
