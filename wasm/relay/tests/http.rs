@@ -1,0 +1,90 @@
+//! The relay's HTTP routes, asked over a bare socket.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use moq_net::{Limits, Version};
+use moq_worker_relay::certificate::Certificate;
+use moq_worker_relay::relay::Relay;
+use moq_worker_relay::server::Server;
+
+/// A listening relay and the fingerprint of its certificate.
+fn start() -> (SocketAddr, String) {
+    let certificate = Certificate::self_signed(&["localhost".into()]).unwrap();
+    let relay = Relay::new(Limits::relay(), Version::DEFAULT.to_vec());
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), &certificate, relay).unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(std::future::pending()));
+    (address, certificate.fingerprint)
+}
+
+/// Status line, headers and body of one request.
+async fn ask(address: SocketAddr, request: String) -> String {
+    let exchange = move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket
+            .set_read_timeout(Some(std::time::Duration::from_secs(10)))
+            .unwrap();
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    tokio::task::spawn_blocking(exchange).await.unwrap()
+}
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    ask(address, request).await
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").expect("a head and a body").1
+}
+
+#[tokio::test]
+async fn the_certificate_route_gives_exactly_64_digits() {
+    let (address, fingerprint) = start();
+    let answer = get(address, "/certificate.sha256").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(body(&answer), fingerprint);
+    assert!(
+        answer
+            .to_lowercase()
+            .contains("access-control-allow-origin: *")
+    );
+}
+
+#[tokio::test]
+async fn health_and_an_empty_list_of_announcements() {
+    let (address, _) = start();
+    assert_eq!(body(&get(address, "/health").await), "ok\n");
+    assert_eq!(body(&get(address, "/announced").await), "");
+    assert_eq!(body(&get(address, "/announced/room").await), "");
+}
+
+#[tokio::test]
+async fn an_unknown_path_says_what_this_is() {
+    let (address, _) = start();
+    let answer = get(address, "/nothing").await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    assert!(body(&answer).contains("MoQ relay"));
+}
+
+#[tokio::test]
+async fn an_upgrade_without_a_common_protocol_is_refused() {
+    let (address, _) = start();
+    for (protocols, key) in [("chat, other", true), ("qmux-01.moq-lite-06", false)] {
+        let key = if key {
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        } else {
+            ""
+        };
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\n{key}Sec-WebSocket-Protocol: {protocols}\r\n\r\n"
+        );
+        let answer = ask(address, request).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{protocols}: {answer}");
+    }
+}

@@ -1,0 +1,264 @@
+//! The relay over its real transports: what one client publishes another reads, live and from the past, on each of them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moq_net::{
+    BroadcastPublish, Client, Config, Error, Limits, Origin, OriginProducer, Path, Runtime,
+    Session, Subscription, TrackInfo, TrackProducer, Version,
+};
+use moq_worker_relay::certificate::Certificate;
+use moq_worker_relay::host::TokioHost;
+use moq_worker_relay::relay::Relay;
+use moq_worker_relay::server::Server;
+use web_transport_quinn as wt;
+use wt::{proto::ConnectRequest, quinn};
+
+/// How long a step may take before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A relay that serves until the test ends.
+struct Running {
+    address: SocketAddr,
+    fingerprint: Vec<u8>,
+    roots: Arc<rustls::RootCertStore>,
+    relay: Arc<Relay>,
+}
+
+fn start() -> Running {
+    let certificate = Certificate::self_signed(&["localhost".into()]).unwrap();
+    let relay = Relay::new(Limits::relay(), Version::DEFAULT.to_vec());
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), &certificate, relay.clone()).unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(std::future::pending()));
+    let digest = ring::digest::digest(&ring::digest::SHA256, &certificate.chain[0]);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.chain[0].clone()).unwrap();
+    Running {
+        address,
+        fingerprint: digest.as_ref().to_vec(),
+        roots: Arc::new(roots),
+        relay,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    WebTransport,
+    WebSocket,
+    Quic,
+}
+
+/// A connected client and the origin it shares with the relay.
+struct Peer {
+    origin: OriginProducer,
+    session: Session,
+}
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let result = tokio::time::timeout(PATIENCE, future).await;
+    result.unwrap_or_else(|_elapsed| panic!("{what} takes too long"))
+}
+
+impl Running {
+    async fn dial(&self, transport: Transport, version: Version, path: &str) -> Peer {
+        let runtime = Runtime::new(TokioHost::default(), Limits::default());
+        let origin = Origin::random(&runtime).produce(&runtime);
+        let config = Config::new(runtime)
+            .with_versions([version])
+            .with_publish(origin.consume())
+            .with_subscribe(origin.clone());
+        let session = match transport {
+            Transport::WebTransport => {
+                let url = format!("https://localhost:{}{path}", self.address.port());
+                let request = ConnectRequest::new(url.parse::<url::Url>().unwrap())
+                    .with_protocol(version.alpn());
+                let client = wt::ClientBuilder::new()
+                    .with_server_certificate_hashes(vec![self.fingerprint.clone()])
+                    .unwrap();
+                let session = soon("WebTransport", client.connect(request)).await.unwrap();
+                run(config, session).await
+            }
+            Transport::WebSocket => {
+                let url = format!("ws://127.0.0.1:{}{path}", self.address.port());
+                let client = qmux::ws::Client::new()
+                    .with_protocol(version.alpn(), &[qmux::Version::QMux01])
+                    .require_protocol();
+                let session = soon("WebSocket", client.connect(&url)).await.unwrap();
+                run(config, session).await
+            }
+            Transport::Quic => {
+                let session = soon("QUIC", self.quic(version)).await;
+                run(config.with_path(path), session).await
+            }
+        };
+        Peer { origin, session }
+    }
+
+    async fn quic(&self, version: Version) -> wt::Session {
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![version.alpn().as_bytes().to_vec()];
+        let tls: quinn::crypto::rustls::QuicClientConfig = tls.try_into().unwrap();
+        let config = quinn::ClientConfig::new(Arc::new(tls));
+        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        let connecting = endpoint.connect_with(config, self.address, "localhost");
+        wt::Session::raw(connecting.unwrap().await.unwrap())
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+async fn run<T: web_transport_trait::Session>(config: Config, transport: T) -> Session {
+    let (session, driver) = soon("the handshake", Client::new(config).connect(transport))
+        .await
+        .unwrap();
+    tokio::spawn(driver);
+    session
+}
+
+impl Peer {
+    fn publish(&self, path: &str) -> (BroadcastPublish, TrackProducer) {
+        let broadcast = self
+            .origin
+            .create_broadcast(&Path::parse(path).unwrap())
+            .unwrap();
+        let info = TrackInfo::default().with_cache(Duration::from_secs(60));
+        let track = broadcast.create_track("data", info).unwrap();
+        (broadcast, track)
+    }
+
+    async fn find(&self, path: &str) -> moq_net::BroadcastConsumer {
+        let consumer = self.origin.consume();
+        let path = Path::parse(path).unwrap();
+        let found = soon("the announcement", consumer.announced_broadcast(&path)).await;
+        found.expect("the origin lives")
+    }
+}
+
+/// Frames of three sizes: empty, small, and larger than one read.
+fn payload(number: u64) -> Vec<u8> {
+    let size = [0, 100, 50_000][usize::try_from(number % 3).unwrap()];
+    vec![u8::try_from(number % 251).unwrap(); size]
+}
+
+async fn read_past_and_present(writer: Transport, reader: Transport, version: Version) {
+    let relay = start();
+    let publisher = relay.dial(writer, version, "/demo").await;
+    let viewer = relay.dial(reader, version, "/demo").await;
+    let (_broadcast, track) = publisher.publish("room");
+    for number in 0..5 {
+        track.write_frame(payload(number)).unwrap();
+    }
+    let found = viewer.find("room").await;
+    let consumer = found.track("data").unwrap();
+    let wish = Subscription::default().with_max_latency(Duration::from_secs(30));
+    let mut subscriber = soon("subscribe", consumer.subscribe(wish).unwrap())
+        .await
+        .unwrap();
+    let first = soon("a group", subscriber.recv_group())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(first.sequence() <= 4);
+
+    if version.has_fetch() {
+        // While the subscription is live; group 2 is not among what it brings on versions that start at the latest.
+        let mut past = soon("fetch", consumer.fetch_group(2, None).unwrap())
+            .await
+            .unwrap();
+        let frame = soon("a past frame", past.read_frame())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(frame, payload(2));
+        assert_eq!(soon("the end", past.read_frame()).await.unwrap(), None);
+        let missing = soon("a missing group", consumer.fetch_group(99, None).unwrap()).await;
+        assert_eq!(missing.err(), Some(Error::NotFound));
+    } else {
+        let refused = match consumer.fetch_group(99, None) {
+            Ok(pending) => soon("a refusal", pending).await.err(),
+            Err(error) => Some(error),
+        };
+        assert_eq!(refused, Some(Error::Version));
+    }
+
+    for number in 5..40 {
+        track.write_frame(payload(number)).unwrap();
+    }
+    track.finish().unwrap();
+    let mut next = 5;
+    while let Some(mut group) = soon("a live group", subscriber.recv_group()).await.unwrap() {
+        let sequence = group.sequence();
+        let frame = soon("a live frame", group.read_frame())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(frame, payload(sequence), "group {sequence}");
+        next += usize::from(sequence >= 5);
+    }
+    assert_eq!(
+        next, 40,
+        "every group written after the subscription arrived"
+    );
+    assert_eq!(publisher.session.version(), version);
+}
+
+macro_rules! pairs {
+    ($($name:ident: $writer:ident to $reader:ident on $version:ident;)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            read_past_and_present(Transport::$writer, Transport::$reader, Version::$version).await;
+        }
+    )*};
+}
+
+pairs! {
+    web_transport_on_05: WebTransport to WebTransport on Lite05;
+    web_transport_on_06: WebTransport to WebTransport on Lite06;
+    web_transport_on_04: WebTransport to WebTransport on Lite04;
+    web_transport_on_03: WebTransport to WebTransport on Lite03;
+    web_transport_on_02: WebTransport to WebTransport on Lite02;
+    quic_to_web_transport_on_06: Quic to WebTransport on Lite06;
+    quic_on_05: Quic to Quic on Lite05;
+}
+
+#[tokio::test]
+async fn the_path_of_the_url_is_the_root_of_what_a_client_sees() {
+    let relay = start();
+    let version = Version::Lite06;
+    let publisher = relay.dial(Transport::Quic, version, "/demo/room").await;
+    let (_broadcast, _track) = publisher.publish("alice");
+    let outside = relay.dial(Transport::WebTransport, version, "/").await;
+    outside.find("demo/room/alice").await;
+    let inside = relay
+        .dial(Transport::WebSocket, version, "/demo?jwt=")
+        .await;
+    inside.find("room/alice").await;
+    assert_eq!(relay.relay.sessions(), 3);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_announcements_along() {
+    let relay = start();
+    let publisher = relay
+        .dial(Transport::WebTransport, Version::Lite06, "/")
+        .await;
+    let viewer = relay.dial(Transport::WebSocket, Version::Lite06, "/").await;
+    let (broadcast, _track) = publisher.publish("room");
+    let mut announced = viewer.origin.consume().announced();
+    let (path, event) = soon("the announcement", announced.next()).await.unwrap();
+    assert_eq!(path.as_str(), "room");
+    assert!(event.broadcast().is_some());
+    drop(broadcast);
+    drop(publisher);
+    let (path, event) = soon("the withdrawal", announced.next()).await.unwrap();
+    assert_eq!(path.as_str(), "room");
+    assert!(event.broadcast().is_none());
+}
