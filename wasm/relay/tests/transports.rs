@@ -44,7 +44,7 @@ fn start() -> Running {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Transport {
+enum Binding {
     WebTransport,
     WebSocket,
     Quic,
@@ -62,7 +62,7 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 impl Running {
-    async fn dial(&self, transport: Transport, version: Version, path: &str) -> Peer {
+    async fn dial(&self, transport: Binding, version: Version, path: &str) -> Peer {
         let runtime = Runtime::new(TokioHost::default(), Limits::default());
         let origin = Origin::random(&runtime).produce(&runtime);
         let config = Config::new(runtime)
@@ -70,7 +70,7 @@ impl Running {
             .with_publish(origin.consume())
             .with_subscribe(origin.clone());
         let session = match transport {
-            Transport::WebTransport => {
+            Binding::WebTransport => {
                 let url = format!("https://localhost:{}{path}", self.address.port());
                 let request = ConnectRequest::new(url.parse::<url::Url>().unwrap())
                     .with_protocol(version.alpn());
@@ -80,7 +80,7 @@ impl Running {
                 let session = soon("WebTransport", client.connect(request)).await.unwrap();
                 run(config, session).await
             }
-            Transport::WebSocket => {
+            Binding::WebSocket => {
                 let url = format!("ws://127.0.0.1:{}{path}", self.address.port());
                 let client = qmux::ws::Client::new()
                     .with_protocol(version.alpn(), &[qmux::Version::QMux01])
@@ -88,7 +88,7 @@ impl Running {
                 let session = soon("WebSocket", client.connect(&url)).await.unwrap();
                 run(config, session).await
             }
-            Transport::Quic => {
+            Binding::Quic => {
                 let session = soon("QUIC", self.quic(version)).await;
                 run(config.with_path(path), session).await
             }
@@ -148,7 +148,7 @@ fn payload(number: u64) -> Vec<u8> {
     vec![u8::try_from(number % 251).unwrap(); size]
 }
 
-async fn read_past_and_present(writer: Transport, reader: Transport, version: Version) {
+async fn read_past_and_present(writer: Binding, reader: Binding, version: Version) {
     let relay = start();
     let publisher = relay.dial(writer, version, "/demo").await;
     let viewer = relay.dial(reader, version, "/demo").await;
@@ -214,7 +214,7 @@ macro_rules! pairs {
     ($($name:ident: $writer:ident to $reader:ident on $version:ident;)*) => {$(
         #[tokio::test]
         async fn $name() {
-            read_past_and_present(Transport::$writer, Transport::$reader, Version::$version).await;
+            read_past_and_present(Binding::$writer, Binding::$reader, Version::$version).await;
         }
     )*};
 }
@@ -233,13 +233,11 @@ pairs! {
 async fn the_path_of_the_url_is_the_root_of_what_a_client_sees() {
     let relay = start();
     let version = Version::Lite06;
-    let publisher = relay.dial(Transport::Quic, version, "/demo/room").await;
+    let publisher = relay.dial(Binding::Quic, version, "/demo/room").await;
     let (_broadcast, _track) = publisher.publish("alice");
-    let outside = relay.dial(Transport::WebTransport, version, "/").await;
+    let outside = relay.dial(Binding::WebTransport, version, "/").await;
     outside.find("demo/room/alice").await;
-    let inside = relay
-        .dial(Transport::WebSocket, version, "/demo?jwt=")
-        .await;
+    let inside = relay.dial(Binding::WebSocket, version, "/demo?jwt=").await;
     inside.find("room/alice").await;
     assert_eq!(relay.relay.sessions(), 3);
 }
@@ -248,9 +246,9 @@ async fn the_path_of_the_url_is_the_root_of_what_a_client_sees() {
 async fn a_client_that_leaves_takes_its_announcements_along() {
     let relay = start();
     let publisher = relay
-        .dial(Transport::WebTransport, Version::Lite06, "/")
+        .dial(Binding::WebTransport, Version::Lite06, "/")
         .await;
-    let viewer = relay.dial(Transport::WebSocket, Version::Lite06, "/").await;
+    let viewer = relay.dial(Binding::WebSocket, Version::Lite06, "/").await;
     let (broadcast, _track) = publisher.publish("room");
     let mut announced = viewer.origin.consume().announced();
     let (path, event) = soon("the announcement", announced.next()).await.unwrap();
