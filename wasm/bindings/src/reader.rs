@@ -4,6 +4,7 @@
 //! so a slow page lets groups age where the model's own rules can skip them.
 
 mod group;
+mod pace;
 mod state;
 mod task;
 

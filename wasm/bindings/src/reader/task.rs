@@ -7,10 +7,11 @@ use std::{
 
 use bytes::Bytes;
 use kio::{Pending, Waiter};
-use moq_net::{GroupConsumer, Runtime, Sleep, TrackSubscribe, TrackSubscriber};
+use moq_net::{GroupConsumer, Instant, Runtime, Sleep, TrackSubscribe, TrackSubscriber};
 
 use super::{
     group::{Next, Open},
+    pace::Pace,
     state::{Reader, Steering},
 };
 use crate::{
@@ -18,9 +19,13 @@ use crate::{
     number,
 };
 
-/// With this much in a batch, waiting for more saves hardly anything: half of the usual credit of a page.
-const BATCH_FRAMES: u32 = 32;
+/// With this much in a batch, waiting for more saves hardly anything.
+const BATCH_FRAMES: u32 = 256;
 const BATCH_BYTES: usize = 1 << 20;
+
+/// A batch with less than this in it is a message somebody may be waiting for: it never waits for its turn.
+const PACE_FRAMES: u32 = 4;
+const PACE_BYTES: usize = 16_384;
 
 /// Where the groups come from.
 enum Source {
@@ -46,6 +51,7 @@ struct Task {
     /// How long frames may be held back for company.
     hold: Duration,
     held: Option<Sleep>,
+    pace: Pace,
     /// What was asked and cannot be done yet: filters before there is a subscriber, wants that found nothing.
     later: Steering,
 }
@@ -74,6 +80,7 @@ impl Task {
     fn new(reader: Reader, runtime: Runtime, source: Source, hold: Duration) -> Self {
         Self {
             reader,
+            pace: Pace::new(runtime.now()),
             runtime,
             source,
             open: Vec::new(),
@@ -286,26 +293,35 @@ impl Task {
 
     /// Decide whether the batch goes out now or waits for company.
     fn poll_held(&mut self, waiter: &Waiter) {
-        let (empty, large) = {
+        let (empty, light, large) = {
             let batch = self.reader.batch();
+            let light = batch.frames() < PACE_FRAMES && batch.bytes() < PACE_BYTES;
             let large = batch.frames() >= BATCH_FRAMES || batch.bytes() >= BATCH_BYTES;
-            (batch.is_empty(), large)
+            // Without credit no company will come.
+            (batch.is_empty(), light, large || !self.reader.has_credit())
         };
         if empty {
             return;
         }
         let over = matches!(self.source, Source::Over);
-        if !self.hold.is_zero() && !large && !over && !self.poll_hold(waiter) {
+        let now = self.runtime.now();
+        let mut due = now + self.hold;
+        if !light {
+            due = due.max(self.pace.next());
+        }
+        if due > now && !large && !over && !self.poll_hold(due, waiter) {
             return;
         }
         self.held = None;
+        self.pace.spend(now);
         self.reader.deliver();
     }
 
-    /// True once the batch was held long enough.
-    fn poll_hold(&mut self, waiter: &Waiter) -> bool {
-        let hold = self.hold;
-        let sleep = self.held.get_or_insert_with(|| self.runtime.sleep(hold));
+    /// True once the batch was held long enough. What arrives meanwhile does not prolong it.
+    fn poll_hold(&mut self, due: Instant, waiter: &Waiter) -> bool {
+        let sleep = self
+            .held
+            .get_or_insert_with(|| self.runtime.sleep_until(due));
         sleep
             .as_mut()
             .poll(&mut Context::from_waker(waiter.waker()))
