@@ -1,5 +1,12 @@
 //! Media over QUIC: the model, the wire codec and the sessions, independent of any transport.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    target_arch = "wasm32",
+    allow(
+        clippy::arc_with_non_send_sync,
+        reason = "one source for both targets: where there are no threads, the caller's world need not be Send"
+    )
+)]
 
 mod client;
 pub mod coding;

@@ -303,7 +303,7 @@ fn the_handler_learns_that_nobody_waits_any_more() {
             .run_for(Duration::ZERO, request.unused())
             .is_some()
     );
-    request.accept(&world.broadcast());
+    request.accept(world.broadcast());
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn an_announcement_answers_a_waiting_request_and_the_handler_comes_too_late() {
     let request = requests[index].take().unwrap();
     let announced = world.origin.create_broadcast(&path("taken")).unwrap();
     assert!(world.settled(taken).unwrap().is_clone(&announced.consume()));
-    request.accept(&world.broadcast());
+    request.accept(world.broadcast());
     let again = world.request("taken").unwrap();
     assert!(world.settled(again).unwrap().is_clone(&announced.consume()));
     assert!(is_pending(&queued));

@@ -225,7 +225,9 @@ pairs! {
     web_transport_on_04: WebTransport to WebTransport on Lite04;
     web_transport_on_03: WebTransport to WebTransport on Lite03;
     web_transport_on_02: WebTransport to WebTransport on Lite02;
-    quic_to_web_transport_on_06: Quic to WebTransport on Lite06;
+    web_socket_on_05: WebSocket to WebSocket on Lite05;
+    web_socket_to_web_transport_on_06: WebSocket to WebTransport on Lite06;
+    quic_to_web_socket_on_06: Quic to WebSocket on Lite06;
     quic_on_05: Quic to Quic on Lite05;
 }
 

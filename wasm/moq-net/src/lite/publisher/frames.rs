@@ -79,7 +79,7 @@ impl Content {
     /// Queues what is ready, up to a batch; true once the end has been reached.
     ///
     /// # Errors
-    /// What the group or a frame of it was aborted with, or [`Error::Encode`].
+    /// What the group or a frame of it was aborted with, or [`Error::Encode`](crate::Error::Encode).
     pub(super) fn collect<S: wt::SendStream>(&mut self, writer: &mut Writer<S>) -> Result<bool> {
         let nobody = Waiter::noop();
         while writer.queued() < BATCH {

@@ -143,6 +143,29 @@ async fn reply<T: wt::Session>(
     link.deadline(limit, send.encode(reply)).await
 }
 
+/// The group streams of one subscription.
+type Groups = FuturesUnordered<BoxFuture<Result<()>>>;
+
+/// Lets group streams go on. How one ended concerns nobody else.
+fn advance(groups: &mut Groups, cx: &mut Context<'_>) {
+    while let Poll::Ready(Some(sent)) = groups.poll_next_unpin(cx) {
+        if let Err(error) = sent {
+            tracing::trace!(%error, "group ended");
+        }
+    }
+}
+
+/// Runs `future` while group streams go on. A transport may let writers in one after the other: a group whose turn it is
+/// must take it, or an answer that comes after it waits for ever.
+async fn beside<V>(groups: &mut Groups, future: impl Future<Output = V>) -> V {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        advance(groups, cx);
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
 struct Serving<'a, T: wt::Session> {
     link: &'a Arc<Link<T>>,
     id: u64,
@@ -151,7 +174,7 @@ struct Serving<'a, T: wt::Session> {
     /// The start that was asked for first, which frame bounds qualify.
     first: Option<u64>,
     subscriber: TrackSubscriber,
-    groups: FuturesUnordered<BoxFuture<Result<()>>>,
+    groups: Groups,
     /// SUBSCRIBE_START was sent.
     started: bool,
     /// SUBSCRIBE_END was sent, or this version has none.
@@ -225,8 +248,11 @@ impl<T: wt::Session> Serving<'_, T> {
             match event {
                 Event::Request(update) => match update.map_err(Refusal::control)? {
                     Some(update) => self.update(update.preferences),
-                    // Unsubscribed: what is under way ends with it.
-                    None => return send.finish().await.map_err(Refusal::control),
+                    None => {
+                        // Unsubscribed: what is under way ends with it.
+                        self.groups.clear();
+                        return send.finish().await.map_err(Refusal::control);
+                    }
                 },
                 Event::Group(group) => match group.map_err(Refusal::data)? {
                     Some(group) => self
@@ -240,7 +266,8 @@ impl<T: wt::Session> Serving<'_, T> {
                     let streams = self.link.version.has_stream_count().then_some(self.streams);
                     let end = SubscribeReply::End { group, streams };
                     self.declared = true;
-                    reply(self.link, send, &end)
+                    let reply = reply(self.link, send, &end);
+                    beside(&mut self.groups, reply)
                         .await
                         .map_err(Refusal::control)?;
                 }
@@ -250,12 +277,7 @@ impl<T: wt::Session> Serving<'_, T> {
     }
 
     fn poll(&mut self, waiter: &Waiter, cx: &mut Context<'_>) -> Poll<Event> {
-        // How a group ended concerns nobody but its stream.
-        while let Poll::Ready(Some(sent)) = self.groups.poll_next_unpin(cx) {
-            if let Err(error) = sent {
-                tracing::trace!(subscribe = self.id, %error, "group ended");
-            }
-        }
+        advance(&mut self.groups, cx);
         if !self.drained
             && let Poll::Ready(group) = self.subscriber.poll_recv_group(waiter)
         {
@@ -320,7 +342,8 @@ impl<T: wt::Session> Serving<'_, T> {
             }
             if self.link.version.has_subscribe_end() {
                 let start = SubscribeReply::Start { group: sequence };
-                reply(self.link, send, &start).await?;
+                let reply = reply(self.link, send, &start);
+                beside(&mut self.groups, reply).await?;
             }
         }
         self.streams += 1;
