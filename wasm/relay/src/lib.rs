@@ -3,7 +3,9 @@
 //! It holds what needs an operating system: sockets, TLS, HTTP and configuration. Routing, caching
 //! and track serving are the core's (`moq-net`), the same code that runs in the browser.
 
+pub mod auth;
 pub mod certificate;
+pub mod flags;
 pub mod host;
 pub mod quic;
 pub mod relay;

@@ -1,33 +1,15 @@
 //! The embedded MoQ relay as a program.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use moq_net::{Limits, Version};
+use moq_net::Limits;
 use moq_worker_relay::certificate::Certificate;
+use moq_worker_relay::flags::Flags;
 use moq_worker_relay::relay::Relay;
 use moq_worker_relay::server::Server;
 use tracing_subscriber::EnvFilter;
-
-/// A MoQ relay: WebTransport and raw QUIC on UDP, WebSocket and HTTP on TCP, one port for both.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    /// Address to listen on; port 0 lets the system choose.
-    #[arg(long, default_value = "127.0.0.1:4443")]
-    bind: SocketAddr,
-    /// Name or address the self-signed certificate is for; repeatable.
-    #[arg(long = "name", default_values_t = ["localhost".to_owned(), "127.0.0.1".to_owned()])]
-    names: Vec<String>,
-    /// Offer only these versions, newest first (for example `moq-lite-05`); repeatable.
-    #[arg(long = "version-only")]
-    versions: Vec<Version>,
-    /// Print a line of figures to standard output every this many seconds.
-    #[arg(long)]
-    figures: Option<u64>,
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -36,7 +18,7 @@ async fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match run(Args::parse()).await {
+    match run(Flags::parse()).await {
         Ok(()) => {
             println!("relay stopped");
             ExitCode::SUCCESS
@@ -48,18 +30,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
-    let versions = if args.versions.is_empty() {
-        Version::DEFAULT.to_vec()
-    } else {
-        args.versions
-    };
-    let certificate = Certificate::self_signed(&args.names)?;
-    let relay = Relay::new(Limits::relay(), versions);
-    let server = Server::bind(args.bind, &certificate, relay.clone())?;
+async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
+    let certificate = Certificate::self_signed(&flags.listen.names)?;
+    let relay = Relay::new(Limits::relay(), flags.session.versions());
+    let server = Server::bind(flags.listen.bind, &certificate, relay.clone())?;
     println!("relay listening on {}", server.address());
     println!("certificate {}", certificate.fingerprint);
-    if let Some(seconds) = args.figures {
+    if let Some(seconds) = flags.figures {
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(Duration::from_secs(seconds.max(1)));
             loop {

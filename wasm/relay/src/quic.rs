@@ -10,7 +10,7 @@ use wt::{http::StatusCode, proto::ConnectResponse, quinn};
 
 use crate::certificate::Certificate;
 use crate::host::HANDSHAKE_TIMEOUT;
-use crate::relay::Relay;
+use crate::relay::{Entry, Relay};
 
 /// Published endpoints give up on a silent peer after 10 s and keep an idle one alive at a third of that.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,24 +111,24 @@ enum ConnectionError {
 }
 
 async fn connection(incoming: quinn::Incoming, relay: &Relay) -> Result<(), ConnectionError> {
-    let (session, target) = tokio::time::timeout(HANDSHAKE_TIMEOUT, admit(incoming, relay))
+    let (session, entry) = tokio::time::timeout(HANDSHAKE_TIMEOUT, admit(incoming, relay))
         .await
         .map_err(|_elapsed| ConnectionError::Timeout)??;
-    Ok(relay.serve(session, target).await?)
+    Ok(relay.serve(session, entry).await?)
 }
 
 /// Completes the transport handshake; the request target is known for WebTransport only.
 async fn admit(
     incoming: quinn::Incoming,
     relay: &Relay,
-) -> Result<(wt::Session, Option<String>), ConnectionError> {
+) -> Result<(wt::Session, Entry), ConnectionError> {
     let connection = incoming.await?;
     let alpn = connection
         .handshake_data()
         .and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok())
         .and_then(|data| data.protocol);
     if alpn.as_deref() != Some(wt::ALPN.as_bytes()) {
-        return Ok((wt::Session::raw(connection), None));
+        return Ok((wt::Session::raw(connection), Entry::Setup));
     }
 
     let request = wt::Request::accept(connection).await?;
@@ -149,5 +149,5 @@ async fn admit(
     if let Some(protocol) = chosen {
         response = response.with_protocol(protocol);
     }
-    Ok((request.respond(response).await?, Some(target)))
+    Ok((request.respond(response).await?, Entry::Target(target)))
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use moq_net::{
-    Config, Error, Limits, Origin, OriginConsumer, OriginProducer, Path, Runtime, Server, Version,
-};
+use moq_net::{Config, Error, Limits, Origin, OriginProducer, Path, Runtime, Server, Version};
 
+use crate::auth::{Access, Asked, Lease, Refusal};
 use crate::host::{HANDSHAKE_TIMEOUT, TokioHost};
 
 /// The relay itself: everything published by one session is offered to all others.
@@ -43,54 +43,88 @@ impl Relay {
         self.sessions.load(Ordering::Relaxed)
     }
 
-    /// A reader of everything below `path`, for the HTTP routes.
-    #[must_use]
-    pub fn reader(&self, path: &Path<'_>) -> Option<OriginConsumer> {
-        self.origin.consume().with_root(path)
-    }
-
-    /// The rights of a peer that connected with `target` (URL path and query): both directions
-    /// below that path. Every transport asks here, so that none can forget the check.
-    fn authorize(&self, target: &str) -> Result<(OriginConsumer, OriginProducer), Error> {
-        let path = target.split(['?', '#']).next().unwrap_or_default();
-        let root = Path::parse(path)?;
-        let subscribe = self.origin.with_root(&root).ok_or(Error::Unauthorized)?;
-        Ok((subscribe.consume(), subscribe))
-    }
-
-    /// Serves one peer until its session ends.
+    /// The rights of a client. Every transport and every HTTP route asks here, so that none can forget a check; there
+    /// is no other way to a handle of the relay's origin.
     ///
-    /// `target` is the path and query of the request URL; `None` on raw QUIC, where it arrives in
-    /// the SETUP message from moq-lite-05 on.
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn authorize(&self, asked: &Asked<'_>) -> Result<Access, Refusal> {
+        let root = Path::parse(asked.path).map_err(|_too_long| Refusal::Invalid)?;
+        let write = self.origin.with_root(&root).ok_or(Refusal::Unauthorized)?;
+        Ok(Access {
+            read: Some(write.consume()),
+            write: Some(write),
+            lease: Lease::default(),
+        })
+    }
+
+    /// Serves one client until its session or its access ends.
     ///
     /// # Errors
     /// The reason the handshake or the session ended, unless it closed cleanly.
     pub async fn serve<T: web_transport_trait::Session>(
         &self,
         transport: T,
-        target: Option<String>,
+        entry: Entry,
     ) -> Result<(), Error> {
         let mut config = Config::new(self.runtime.clone()).with_versions(self.versions.clone());
-        config.path = target;
+        // A client may name a path in SETUP only where nothing else has.
+        let granted = match entry {
+            Entry::Target(target) => {
+                config.path = Some(target);
+                None
+            }
+            Entry::Granted(access) => {
+                config.path = Some(String::new());
+                Some(access)
+            }
+            Entry::Setup => None,
+        };
         let server = Server::new(config);
         let request = tokio::time::timeout(HANDSHAKE_TIMEOUT, server.accept(transport))
             .await
             .map_err(|_elapsed| Error::Timeout)??;
-        let (publish, subscribe) = match self.authorize(request.path().unwrap_or_default()) {
-            Ok(rights) => rights,
-            Err(error) => {
-                request.close(&error);
-                return Err(error);
+        let access = match granted {
+            Some(access) => access,
+            None => {
+                let asked = Asked::target(request.path().unwrap_or_default());
+                match self.authorize(&asked).await {
+                    Ok(access) => access,
+                    Err(refusal) => {
+                        let error = refusal.into();
+                        request.close(&error);
+                        return Err(error);
+                    }
+                }
             }
         };
         let version = request.version();
-        let (session, driver) = request.ok(Some(publish), Some(subscribe));
+        let (session, mut driver) = request.ok(access.read, access.write);
         let _counted = Counted::new(&self.sessions);
         tracing::info!(%version, "session started");
-        let result = driver.await;
-        drop(session);
-        result
+        let refusal = tokio::select! {
+            result = &mut driver => return result,
+            refusal = access.lease.ended() => refusal,
+        };
+        let error = Error::from(refusal);
+        session.close(error.clone(), &refusal.to_string());
+        // Nothing more is served; this only lets the peer hear why.
+        let _late = tokio::time::timeout(GOODBYE, driver).await;
+        Err(error)
     }
+}
+
+/// How long a session whose access is over may take to say so.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// How far a client has come when its transport is ready.
+pub enum Entry {
+    /// The request URI of the transport says what it asks for: path and query.
+    Target(String),
+    /// It was already let in.
+    Granted(Access),
+    /// There is no request URI: moq-lite-05 and later say in SETUP, earlier versions ask for the root.
+    Setup,
 }
 
 struct Counted<'a>(&'a AtomicU64);

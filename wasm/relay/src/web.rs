@@ -9,12 +9,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::TokioIo;
-use moq_net::{Announced, Path};
+use moq_net::Announced;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use crate::relay::Relay;
+use crate::auth::{Access, Asked};
+use crate::relay::{Entry, Relay};
 
 /// The largest record this end advertises; a WebSocket message carries one.
 const MAX_RECORD: u64 = 16_382;
@@ -71,12 +72,23 @@ async fn certificate(State(shared): State<Shared>) -> String {
 /// One announced path per line, relative to the prefix. Every line is terminated, so that a
 /// broadcast exactly at the prefix (an empty line) differs from no broadcast (no line).
 async fn announced(State(shared): State<Shared>, request: Request) -> Response {
-    let prefix = request.uri().path().trim_start_matches("/announced");
-    let Ok(prefix) = Path::parse(prefix) else {
-        return (StatusCode::BAD_REQUEST, "invalid path\n").into_response();
+    let uri = request.uri();
+    let asked = Asked {
+        path: uri.path().trim_start_matches("/announced"),
+        query: uri.query().unwrap_or_default(),
+        ..Asked::default()
     };
-    let Some(origin) = shared.relay.reader(&prefix) else {
-        return (StatusCode::NOT_FOUND, "no such prefix\n").into_response();
+    let access = match shared
+        .relay
+        .authorize(&asked.with_headers(request.headers()))
+        .await
+    {
+        Ok(access) => access,
+        Err(refusal) => return refusal.into_response(),
+    };
+    // Whoever may only publish sees nothing.
+    let Some(origin) = access.read else {
+        return String::new().into_response();
     };
     let mut cursor = origin.announced();
     let mut body = String::new();
@@ -94,7 +106,7 @@ async fn other(State(shared): State<Shared>, request: Request) -> Response {
         let text = "This is a MoQ relay. Connect with WebTransport, QUIC or WebSocket.\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     }
-    upgrade(shared, request)
+    upgrade(shared, request).await
 }
 
 fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -111,7 +123,7 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
     has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket")
 }
 
-fn upgrade(shared: Shared, mut request: Request) -> Response {
+async fn upgrade(shared: Shared, mut request: Request) -> Response {
     let headers = request.headers();
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
         return (StatusCode::BAD_REQUEST, "missing Sec-WebSocket-Key\n").into_response();
@@ -158,14 +170,20 @@ fn upgrade(shared: Shared, mut request: Request) -> Response {
         return StatusCode::BAD_REQUEST.into_response();
     };
 
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or_else(String::new, ToString::to_string);
+    let target = request.uri().path_and_query();
+    let asked = Asked::target(target.map_or("", |target| target.as_str()));
+    let access = match shared
+        .relay
+        .authorize(&asked.with_headers(request.headers()))
+        .await
+    {
+        Ok(access) => access,
+        Err(refusal) => return refusal.into_response(),
+    };
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgraded.await {
-            Ok(socket) => session(shared, TokioIo::new(socket), protocol, target).await,
+            Ok(socket) => session(shared, TokioIo::new(socket), protocol, access).await,
             Err(error) => tracing::info!(%error, "WebSocket upgrade failed"),
         }
     });
@@ -176,7 +194,7 @@ async fn session(
     shared: Shared,
     socket: TokioIo<hyper::upgrade::Upgraded>,
     protocol: Option<String>,
-    target: String,
+    access: Access,
 ) {
     let limits = WebSocketConfig::default()
         .max_message_size(Some(64 << 10))
@@ -196,7 +214,8 @@ async fn session(
     if let Some(protocol) = &protocol {
         upgraded = upgraded.with_alpn(protocol);
     }
-    match shared.relay.serve(upgraded.accept(), Some(target)).await {
+    let entry = Entry::Granted(access);
+    match shared.relay.serve(upgraded.accept(), entry).await {
         Ok(()) => tracing::info!("WebSocket session closed"),
         Err(error) => tracing::info!(%error, "WebSocket session ended"),
     }

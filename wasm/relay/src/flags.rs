@@ -1,0 +1,52 @@
+//! The command line, one struct per concern.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser};
+use moq_net::Version;
+
+/// A MoQ relay: WebTransport and raw QUIC on UDP, WebSocket and HTTP on TCP, one port for both.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Flags {
+    /// Where it listens.
+    #[command(flatten)]
+    pub listen: Listen,
+    /// What it speaks.
+    #[command(flatten)]
+    pub session: Session,
+    /// Print a line of figures to standard output every this many seconds.
+    #[arg(long)]
+    pub figures: Option<u64>,
+}
+
+/// Where the relay listens, and with which certificate.
+#[derive(Debug, Args)]
+pub struct Listen {
+    /// Address to listen on; port 0 lets the system choose.
+    #[arg(long, default_value = "127.0.0.1:4443")]
+    pub bind: SocketAddr,
+    /// Name or address the self-signed certificate is for; repeatable.
+    #[arg(long = "name", default_values_t = ["localhost".to_owned(), "127.0.0.1".to_owned()])]
+    pub names: Vec<String>,
+}
+
+/// What sessions speak.
+#[derive(Debug, Args)]
+pub struct Session {
+    /// Offer only these versions, newest first (for example `moq-lite-05`); repeatable.
+    #[arg(long = "version-only")]
+    versions: Vec<Version>,
+}
+
+impl Session {
+    /// The versions to offer, newest first: the default ones unless some were named.
+    #[must_use]
+    pub fn versions(&self) -> Vec<Version> {
+        if self.versions.is_empty() {
+            Version::DEFAULT.to_vec()
+        } else {
+            self.versions.clone()
+        }
+    }
+}
