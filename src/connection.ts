@@ -9,6 +9,7 @@ import type { BroadcastProducer } from "./broadcast-producer.ts";
 import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { errorFrom, type MoqError } from "./error.ts";
+import { TypedEventTarget } from "./events.ts";
 import type { Link } from "./link/link.ts";
 import type { Origin } from "./origin.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
@@ -22,12 +23,12 @@ export type CloseInfo = CloseData;
 /** Figures of a connection. */
 export type ConnectionStats = SessionStatsData;
 
-/** Events of a {@link Connection} and what they carry. */
+/** Events of a {@link Connection}: a `CustomEvent` whose `detail` is of this type. */
 export interface ConnectionEventMap {
-	/** `state` has changed. */
-	statechange: Event;
-	/** The connection was lost; `detail` is the cause. A close by either side is no error. */
-	error: CustomEvent<MoqError>;
+	/** The new state. */
+	statechange: ConnectionState;
+	/** The connection was lost, with the cause. A close by either side is no error. */
+	error: MoqError;
 }
 
 /** What is behind a {@link Connection}: its ids in the worker, and its origins. */
@@ -66,7 +67,7 @@ export let openConnection: (
 ) => Pending<Connection>;
 
 /** One way to a relay. Listen to "statechange" and "error". */
-export class Connection extends EventTarget {
+export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	/** The address of the relay, without token and query. */
 	readonly url: string;
 	/** The version both sides agreed on. */
@@ -203,30 +204,11 @@ export class Connection extends EventTarget {
 	/** `close()`, for `using`; present where the engine has the symbol. */
 	declare [Symbol.dispose]: () => void;
 
-	/** As of an EventTarget, with the events of {@link ConnectionEventMap}. */
-	override addEventListener<Name extends keyof ConnectionEventMap>(
-		type: Name,
-		listener: ((event: ConnectionEventMap[Name]) => void) | null,
-		options?: AddEventListenerOptions | boolean,
-	): void;
-	override addEventListener(
-		type: string,
-		listener: EventListenerOrEventListenerObject | null,
-		options?: AddEventListenerOptions | boolean,
-	): void;
-	override addEventListener(
-		type: string,
-		listener: EventListenerOrEventListenerObject | null,
-		options?: AddEventListenerOptions | boolean,
-	): void {
-		super.addEventListener(type, listener, options);
-	}
-
 	#ended(error: MoqError | undefined): void {
 		if (this.#state === "closed") return;
 		this.#state = "closed";
-		this.dispatchEvent(new Event("statechange"));
-		if (error) this.dispatchEvent(new CustomEvent("error", { detail: error }));
+		this.emit("statechange", this.#state);
+		if (error) this.emit("error", error);
 	}
 }
 

@@ -17,6 +17,8 @@ const RETRYABLE: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
  * cases.
  */
 export class MoqError extends Error {
+	/** Name of the class, which stays as it is in minified code. */
+	override readonly name: string = "MoqError";
 	/** The stable string to branch on. */
 	readonly kind: ErrorKind;
 	/** The number on the wire, where one was sent or received. */
@@ -31,7 +33,6 @@ export class MoqError extends Error {
 	/** `data` as it crossed from the worker, or made up on the page. */
 	constructor(data: ErrorData) {
 		super(data.message, data.cause ? { cause: errorFrom(data.cause) } : undefined);
-		this.name = new.target.name;
 		this.kind = data.kind;
 		if (data.code !== undefined) this.code = data.code;
 		if (data.scope !== undefined) this.scope = data.scope;
@@ -41,33 +42,61 @@ export class MoqError extends Error {
 }
 
 /** We stopped it: `cancel()`, an aborted signal, or nobody was left who wanted it. */
-export class CancelledError extends MoqError {}
+export class CancelledError extends MoqError {
+	override readonly name: string = "CancelledError";
+}
 /** It never existed, or nobody can serve it. */
-export class NotFoundError extends MoqError {}
+export class NotFoundError extends MoqError {
+	override readonly name: string = "NotFoundError";
+}
 /** It existed, and its owner vanished without finishing it. */
-export class DroppedError extends MoqError {}
+export class DroppedError extends MoqError {
+	override readonly name: string = "DroppedError";
+}
 /** The handle, group, track or connection is closed. */
-export class ClosedError extends MoqError {}
+export class ClosedError extends MoqError {
+	override readonly name: string = "ClosedError";
+}
 /** A deadline passed. */
-export class TimeoutError extends MoqError {}
+export class TimeoutError extends MoqError {
+	override readonly name: string = "TimeoutError";
+}
 /** The path or the token does not allow it. */
-export class UnauthorizedError extends MoqError {}
+export class UnauthorizedError extends MoqError {
+	override readonly name: string = "UnauthorizedError";
+}
 /** The peer broke a rule of the protocol. */
-export class ProtocolError extends MoqError {}
+export class ProtocolError extends MoqError {
+	override readonly name: string = "ProtocolError";
+}
 /** No common version, or the negotiated one cannot do this. */
-export class VersionError extends MoqError {}
+export class VersionError extends MoqError {
+	override readonly name: string = "VersionError";
+}
 /** The network connection failed or was lost. */
-export class TransportError extends MoqError {}
+export class TransportError extends MoqError {
+	override readonly name: string = "TransportError";
+}
 /** The call was wrong; the message names the argument or option. */
-export class UsageError extends MoqError {}
+export class UsageError extends MoqError {
+	override readonly name: string = "UsageError";
+}
 /** The worker is the problem. */
-export class WorkerError extends MoqError {}
+export class WorkerError extends MoqError {
+	override readonly name: string = "WorkerError";
+}
 /** The worker or the wasm could not be loaded. */
-export class WorkerLoadError extends WorkerError {}
+export class WorkerLoadError extends WorkerError {
+	override readonly name: string = "WorkerLoadError";
+}
 /** The worker died or stopped answering. */
-export class WorkerCrashedError extends WorkerError {}
+export class WorkerCrashedError extends WorkerError {
+	override readonly name: string = "WorkerCrashedError";
+}
 /** Page, worker and wasm are not from the same build. */
-export class VersionMismatchError extends WorkerError {}
+export class VersionMismatchError extends WorkerError {
+	override readonly name: string = "VersionMismatchError";
+}
 
 const CLASSES: Partial<Record<ErrorKind, new (data: ErrorData) => MoqError>> = {
 	cancelled: CancelledError,

@@ -42,6 +42,7 @@ export {
 	WorkerError,
 	WorkerLoadError,
 } from "./error.ts";
+export type { TypedEventTarget } from "./events.ts";
 export { Frame } from "./frame.ts";
 export { GroupConsumer } from "./group-consumer.ts";
 export { GroupProducer } from "./group-producer.ts";

@@ -12,6 +12,7 @@ import { record, text } from "../argument.ts";
 import { type Connection, connectionLink } from "../connection.ts";
 import { disposeByClose } from "../dispose.ts";
 import { ClosedError, errorFrom, type MoqError, usage } from "../error.ts";
+import { TypedEventTarget } from "../events.ts";
 import { type Drawing, startDrawing } from "./drawing.ts";
 
 /** What a {@link Player} needs. */
@@ -44,15 +45,15 @@ export interface DrawnDetail {
 /** Events of a {@link Player}: a `CustomEvent` whose `detail` is of this type. */
 export interface PlayerEventMap {
 	/** The new state. */
-	statechange: CustomEvent<PlayerState>;
+	statechange: PlayerState;
 	/** The rendition that plays from now on. */
-	rendition: CustomEvent<PlayingRendition>;
+	rendition: PlayingRendition;
 	/** Four times a second. */
-	stats: CustomEvent<PlayerStats>;
+	stats: PlayerStats;
 	/** At most four times a second. */
-	drawn: CustomEvent<DrawnDetail>;
+	drawn: DrawnDetail;
 	/** Something failed. The player goes on where it can; the state tells. */
-	error: CustomEvent<MoqError>;
+	error: MoqError;
 }
 
 interface Question {
@@ -64,7 +65,7 @@ interface Question {
  * Plays the video of a broadcast on a canvas. Receiving, decoding and drawing happen in workers: a page that is busy delays
  * at most what is shown, never what is received and decoded.
  */
-export class Player extends EventTarget {
+export class Player extends TypedEventTarget<PlayerEventMap> {
 	/** Path of the broadcast. */
 	readonly broadcast: string;
 	readonly #port: MessagePort;
@@ -86,7 +87,7 @@ export class Player extends EventTarget {
 		const { link, consume } = connectionLink(options.connection);
 		this.#drawing = startDrawing(link, options.canvas, options.readStamps === true, {
 			drawn: ({ pictures, received, overtaken, width, height }) =>
-				this.#emit("drawn", { pictures, received, overtaken, width, height }),
+				this.emit("drawn", { pictures, received, overtaken, width, height }),
 			failed: (error) => this.#anchor.fail(error),
 		});
 		const { port1, port2 } = new MessageChannel();
@@ -140,25 +141,6 @@ export class Player extends EventTarget {
 	/** `close()`, for `using`; present where the engine has the symbol. */
 	declare [Symbol.dispose]: () => void;
 
-	/** As of an EventTarget, with the events of {@link PlayerEventMap}. */
-	override addEventListener<Name extends keyof PlayerEventMap>(
-		type: Name,
-		listener: ((event: PlayerEventMap[Name]) => void) | null,
-		options?: AddEventListenerOptions | boolean,
-	): void;
-	override addEventListener(
-		type: string,
-		listener: EventListenerOrEventListenerObject | null,
-		options?: AddEventListenerOptions | boolean,
-	): void;
-	override addEventListener(
-		type: string,
-		listener: EventListenerOrEventListenerObject | null,
-		options?: AddEventListenerOptions | boolean,
-	): void {
-		super.addEventListener(type, listener, options);
-	}
-
 	#event(event: PlayerEvent): void {
 		switch (event.type) {
 			case "state":
@@ -166,18 +148,18 @@ export class Player extends EventTarget {
 				break;
 			case "rendition":
 				this.#rendition = event.rendition;
-				this.#emit("rendition", event.rendition);
+				this.emit("rendition", event.rendition);
 				break;
 			case "stats":
 				this.#stats = event.stats;
-				this.#emit("stats", event.stats);
+				this.emit("stats", event.stats);
 				break;
 			case "report":
 				this.#questions.get(event.id)?.resolve(event.report);
 				this.#questions.delete(event.id);
 				break;
 			case "error":
-				this.#emit("error", errorFrom(event.error));
+				this.emit("error", errorFrom(event.error));
 				break;
 		}
 	}
@@ -188,18 +170,14 @@ export class Player extends EventTarget {
 		const cause = error ?? closed();
 		for (const question of this.#questions.values()) question.reject(cause);
 		this.#questions.clear();
-		if (error) this.#emit("error", error);
+		if (error) this.emit("error", error);
 		this.#setState(error ? "error" : "closed");
 	}
 
 	#setState(state: PlayerState): void {
 		if (state === this.#state) return;
 		this.#state = state;
-		this.#emit("statechange", state);
-	}
-
-	#emit<Name extends keyof PlayerEventMap>(type: Name, detail: PlayerEventMap[Name]["detail"]): void {
-		this.dispatchEvent(new CustomEvent(type, { detail }));
+		this.emit("statechange", state);
 	}
 }
 disposeByClose(Player);

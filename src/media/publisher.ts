@@ -4,6 +4,7 @@ import { oneOf, record, text } from "../argument.ts";
 import { type Connection, connectionLink } from "../connection.ts";
 import { disposeByClose } from "../dispose.ts";
 import { errorFrom, type MoqError } from "../error.ts";
+import { TypedEventTarget } from "../events.ts";
 
 /** What a {@link Publisher} needs. */
 export interface PublisherOptions {
@@ -29,17 +30,17 @@ export interface EncoderInfo {
 /** Events of a {@link Publisher}: a `CustomEvent` whose `detail` is of this type. */
 export interface PublisherEventMap {
 	/** The new state. */
-	statechange: CustomEvent<PublisherState>;
+	statechange: PublisherState;
 	/** The encoder that was chosen. */
-	encoder: CustomEvent<EncoderInfo>;
+	encoder: EncoderInfo;
 	/** Four times a second while encoding. */
-	stats: CustomEvent<PublisherStats>;
+	stats: PublisherStats;
 	/** Something failed; the state tells whether for good. */
-	error: CustomEvent<MoqError>;
+	error: MoqError;
 }
 
 /** Publishes video as a hang broadcast. Source and encoder run in the worker, and only while somebody watches. */
-export class Publisher extends EventTarget {
+export class Publisher extends TypedEventTarget<PublisherEventMap> {
 	/** Path of the broadcast. */
 	readonly broadcast: string;
 	readonly #port: MessagePort;
@@ -92,25 +93,6 @@ export class Publisher extends EventTarget {
 	/** `close()`, for `using`; present where the engine has the symbol. */
 	declare [Symbol.dispose]: () => void;
 
-	/** As of an EventTarget, with the events of {@link PublisherEventMap}. */
-	override addEventListener<Name extends keyof PublisherEventMap>(
-		type: Name,
-		listener: ((event: PublisherEventMap[Name]) => void) | null,
-		options?: AddEventListenerOptions | boolean,
-	): void;
-	override addEventListener(
-		type: string,
-		listener: EventListenerOrEventListenerObject | null,
-		options?: AddEventListenerOptions | boolean,
-	): void;
-	override addEventListener(
-		type: string,
-		listener: EventListenerOrEventListenerObject | null,
-		options?: AddEventListenerOptions | boolean,
-	): void {
-		super.addEventListener(type, listener, options);
-	}
-
 	#event(event: PublisherEvent): void {
 		switch (event.type) {
 			case "state":
@@ -119,33 +101,29 @@ export class Publisher extends EventTarget {
 			case "encoder": {
 				const { codec, width, height, framerate } = event;
 				this.#encoder = { codec, width, height, framerate };
-				this.#emit("encoder", this.#encoder);
+				this.emit("encoder", this.#encoder);
 				break;
 			}
 			case "stats":
 				this.#stats = event.stats;
-				this.#emit("stats", event.stats);
+				this.emit("stats", event.stats);
 				break;
 			case "error":
-				this.#emit("error", errorFrom(event.error));
+				this.emit("error", errorFrom(event.error));
 				break;
 		}
 	}
 
 	#end(error: MoqError | undefined): void {
 		this.#port.close();
-		if (error) this.#emit("error", error);
+		if (error) this.emit("error", error);
 		this.#setState(error ? "error" : "closed");
 	}
 
 	#setState(state: PublisherState): void {
 		if (state === this.#state) return;
 		this.#state = state;
-		this.#emit("statechange", state);
-	}
-
-	#emit<Name extends keyof PublisherEventMap>(type: Name, detail: PublisherEventMap[Name]["detail"]): void {
-		this.dispatchEvent(new CustomEvent(type, { detail }));
+		this.emit("statechange", state);
 	}
 }
 disposeByClose(Publisher);

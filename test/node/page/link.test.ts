@@ -201,8 +201,11 @@ test("a connection that is lost says so once, by event and by closed", async () 
 	const connection = await connecting;
 	expect(connection.lost).toBe("no UDP");
 	const events: string[] = [];
-	connection.addEventListener("statechange", () => events.push(connection.state));
+	connection.addEventListener("statechange", ({ detail }) => events.push(detail));
 	connection.addEventListener("error", ({ detail }) => events.push(detail.kind));
+	const removed = ({ detail }: CustomEvent<MoqError>) => events.push(`removed ${detail.kind}`);
+	connection.addEventListener("error", removed);
+	connection.removeEventListener("error", removed);
 	call.args.port.postMessage({ type: "closed", error: { kind: "transport", message: "connection lost" } });
 	const error = await connection.closed.catch((reason: unknown) => reason);
 	expect(error).toBeInstanceOf(MoqError);
