@@ -5,11 +5,10 @@
 // Every test binary compiles this module and uses a part of it.
 #![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
 
+pub use moq_worker_world::{executor, transport};
+
 pub mod downstream;
-pub mod executor;
-pub mod host;
 pub mod look;
 pub mod net;
 pub mod raw;
-pub mod transport;
 pub mod upstream;

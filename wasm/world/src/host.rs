@@ -2,7 +2,7 @@
 
 use moq_net::{Host, Instant, Limits, Runtime, Sleep};
 
-use super::executor::{Clock, Executor};
+use crate::executor::{Clock, Executor};
 
 impl Host for Clock {
     fn now(&self) -> Instant {

@@ -1,21 +1,26 @@
-//! A WebTransport session that lives in memory: two ends of one connection, without delay or loss.
+//! A WebTransport session that lives in memory: two ends of one connection, without delay or loss unless a [`Wire`] is put
+//! between them.
 //!
 //! Bytes travel by reference. Windows, stream limits, resets, stops, closes and datagrams behave like QUIC's, so a test
 //! can drive one end by hand and see exactly what the other end put on the wire.
 
 mod stream;
+mod wire;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use web_transport_trait as wt;
 
-use stream::{Pipe, Stream};
+use stream::Stream;
 pub use stream::{Recv, Send};
+pub use wire::{What, Wire};
+
+use crate::executor::Clock;
 
 /// How the connection behaves. The defaults never get in the way of a test.
 #[derive(Clone, Debug)]
@@ -62,9 +67,23 @@ impl Options {
 
 /// The two ends of a new connection: client, server.
 pub fn pair(options: Options) -> (Transport, Transport) {
+    ends(options, None)
+}
+
+/// The two ends of a new connection over `wire`: client, server.
+pub fn pair_over(options: Options, clock: Clock, wire: impl Wire) -> (Transport, Transport) {
+    let wired = Wired {
+        clock,
+        wire: Mutex::new(Box::new(wire)),
+    };
+    ends(options, Some(wired))
+}
+
+fn ends(options: Options, wired: Option<Wired>) -> (Transport, Transport) {
     let shared = Arc::new(Shared {
         options: options.clone(),
         state: Mutex::default(),
+        wired,
     });
     let end = |side: usize| Transport {
         end: Arc::new(End {
@@ -81,7 +100,12 @@ pub fn pair(options: Options) -> (Transport, Transport) {
 pub enum Error {
     /// The peer closed the session.
     #[error("closed by the peer with {code:#x}: {reason}")]
-    Closed { code: u32, reason: String },
+    Closed {
+        /// The code it gave.
+        code: u32,
+        /// The reason it gave.
+        reason: String,
+    },
     /// This end closed the session.
     #[error("closed locally")]
     Local,
@@ -118,24 +142,32 @@ impl wt::Error for Error {
     }
 }
 
-pub(super) struct Shared {
+/// A wire and the time on it.
+struct Wired {
+    clock: Clock,
+    wire: Mutex<Box<dyn Wire>>,
+}
+
+struct Shared {
     options: Options,
     state: Mutex<State>,
+    wired: Option<Wired>,
 }
 
 #[derive(Default)]
-pub(super) struct State {
-    close: Option<Close>,
+struct State {
     sides: [Side; 2],
-    /// Woken when the connection ends.
-    closed: Wakers,
     /// Every stream that is not over yet, to be woken when the connection ends.
-    streams: Vec<std::sync::Weak<Stream>>,
+    streams: Vec<Weak<Stream>>,
 }
 
 /// What has arrived at, or is limited for, one end.
 #[derive(Default)]
 struct Side {
+    /// How the connection ended, as far as this end knows.
+    close: Option<Error>,
+    /// Woken when the connection ends.
+    closed: Wakers,
     bidi: VecDeque<(Send, Recv)>,
     uni: VecDeque<Recv>,
     datagrams: VecDeque<Bytes>,
@@ -145,43 +177,31 @@ struct Side {
     /// Streams this end ever opened: bidirectional, unidirectional.
     opened: [u64; 2],
     may_open: Wakers,
+    /// Bytes this end wrote on streams that began with each of these: `true` for those of one direction.
+    written: BTreeMap<(u8, bool), Written>,
 }
 
-#[derive(Clone)]
-enum Close {
-    By {
-        side: usize,
-        code: u32,
-        reason: String,
-    },
-    Lost,
-}
-
-impl Close {
-    fn seen_by(&self, viewer: usize) -> Error {
-        match self {
-            Self::By { side, .. } if *side == viewer => Error::Local,
-            Self::By { code, reason, .. } => Error::Closed {
-                code: *code,
-                reason: reason.clone(),
-            },
-            Self::Lost => Error::Lost,
-        }
-    }
+/// What one end wrote on streams of one purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Writes so far.
+    pub writes: u64,
+    /// The time of the last one, over a [`Wire`].
+    pub last: Duration,
 }
 
 /// Wakers of everybody who waits for one event.
 #[derive(Default)]
-pub(super) struct Wakers(Vec<Waker>);
+struct Wakers(Vec<Waker>);
 
 impl Wakers {
-    pub(super) fn register(&mut self, cx: &Context<'_>) {
+    fn register(&mut self, cx: &Context<'_>) {
         if !self.0.iter().any(|waker| waker.will_wake(cx.waker())) {
             self.0.push(cx.waker().clone());
         }
     }
 
-    pub(super) fn wake(&mut self) {
+    fn wake(&mut self) {
         for waker in self.0.drain(..) {
             waker.wake();
         }
@@ -196,29 +216,74 @@ impl Shared {
     }
 
     /// Why the connection is over, as `side` sees it.
-    pub(super) fn over(&self, side: usize) -> Option<Error> {
-        self.lock().close.as_ref().map(|close| close.seen_by(side))
+    fn over(&self, side: usize) -> Option<Error> {
+        self.lock().sides[side].close.clone()
     }
 
-    fn close(&self, close: Close) {
+    const fn is_wired(&self) -> bool {
+        self.wired.is_some()
+    }
+
+    fn note_progress(&self) {
+        if let Some(wired) = &self.wired {
+            wired.clock.note_progress();
+        }
+    }
+
+    /// Lets `effect` happen when what side `from` did reaches the other, not before `floor`; when that is, over a wire.
+    fn cross(
+        &self,
+        from: usize,
+        what: What,
+        floor: Duration,
+        effect: impl FnOnce() + std::marker::Send + 'static,
+    ) -> Option<Duration> {
+        let Some(wired) = &self.wired else {
+            effect();
+            return None;
+        };
+        let now = wired.clock.now();
+        wired.clock.note_progress();
+        let arrival = wired
+            .wire
+            .lock()
+            .expect("no wire panics")
+            .arrival(now, from, what)?;
+        let arrival = arrival.max(floor);
+        wired.clock.call_at(arrival, effect);
+        Some(arrival)
+    }
+
+    /// Notes that `side` wrote on a stream.
+    fn wrote(&self, side: usize, (label, uni): (Option<u8>, bool)) {
+        let (Some(label), Some(wired)) = (label, &self.wired) else {
+            return;
+        };
+        let now = wired.clock.now();
+        let mut state = self.lock();
+        let written = state.sides[side].written.entry((label, uni)).or_default();
+        written.writes += 1;
+        written.last = now;
+    }
+
+    /// Ends the connection for `side`, unless it has ended.
+    fn end(&self, side: usize, error: Error) {
         let (streams, queued) = {
             let mut state = self.lock();
-            if state.close.is_some() {
+            let this = &mut state.sides[side];
+            if this.close.is_some() {
                 return;
             }
-            state.close = Some(close);
-            state.closed.wake();
-            let mut queued = Vec::new();
-            for side in &mut state.sides {
-                side.arrived.wake();
-                side.may_open.wake();
-                side.datagrams.clear();
-                queued.push((
-                    std::mem::take(&mut side.bidi),
-                    std::mem::take(&mut side.uni),
-                ));
-            }
-            (std::mem::take(&mut state.streams), queued)
+            this.close = Some(error);
+            this.closed.wake();
+            this.arrived.wake();
+            this.may_open.wake();
+            this.datagrams.clear();
+            let queued = (
+                std::mem::take(&mut this.bidi),
+                std::mem::take(&mut this.uni),
+            );
+            (state.streams.clone(), queued)
         };
         for stream in streams.into_iter().filter_map(|stream| stream.upgrade()) {
             stream.wake();
@@ -227,12 +292,31 @@ impl Shared {
         drop(queued);
     }
 
+    /// `side` closes the connection.
+    fn close(self: &Arc<Self>, side: usize, code: u32, reason: &str) {
+        if self.over(side).is_some() {
+            return;
+        }
+        self.end(side, Error::Local);
+        let error = Error::Closed {
+            code,
+            reason: reason.to_owned(),
+        };
+        let shared = self.clone();
+        self.cross(side, What::Close, Duration::ZERO, move || {
+            shared.end(1 - side, error);
+        });
+    }
+
     /// Gives the credit of one stream back to the end that opened it.
-    pub(super) fn release(&self, opener: usize, kind: usize) {
-        let mut state = self.lock();
-        let side = &mut state.sides[opener];
-        side.open[kind] -= 1;
-        side.may_open.wake();
+    fn release(self: &Arc<Self>, opener: usize, kind: usize) {
+        let shared = self.clone();
+        self.cross(1 - opener, What::Credit, Duration::ZERO, move || {
+            let mut state = shared.lock();
+            let side = &mut state.sides[opener];
+            side.open[kind] -= 1;
+            side.may_open.wake();
+        });
     }
 }
 
@@ -243,11 +327,7 @@ struct End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.shared.close(Close::By {
-            side: self.side,
-            code: 0,
-            reason: String::new(),
-        });
+        self.shared.close(self.side, 0, "");
     }
 }
 
@@ -272,7 +352,13 @@ impl Transport {
 
     /// Cuts the connection: both ends see it lost.
     pub fn kill(&self) {
-        self.shared().close(Close::Lost);
+        self.shared().end(self.side(), Error::Lost);
+        self.shared().end(1 - self.side(), Error::Lost);
+    }
+
+    /// A way to break the connection that does not keep it open.
+    pub fn breaker(&self) -> Breaker {
+        Breaker(Arc::downgrade(self.shared()))
     }
 
     /// How many streams this end ever opened: bidirectional, unidirectional.
@@ -299,8 +385,8 @@ impl Transport {
     ) -> Result<T, Error> {
         poll_fn(|cx| {
             let mut state = self.shared().lock();
-            if let Some(close) = &state.close {
-                return Poll::Ready(Err(close.seen_by(self.side())));
+            if let Some(close) = &state.sides[self.side()].close {
+                return Poll::Ready(Err(close.clone()));
             }
             match ready(&mut state, cx) {
                 Some(value) => Poll::Ready(Ok(value)),
@@ -334,12 +420,84 @@ impl Transport {
         .await
     }
 
-    /// Hands `queue` at the other end what it will accept.
-    fn deliver(&self, queue: impl FnOnce(&mut Side)) {
-        let mut state = self.shared().lock();
-        let side = &mut state.sides[1 - self.side()];
-        queue(side);
-        side.arrived.wake();
+    /// Hands `queue` at the other end what it will accept; says when, over a wire.
+    fn deliver(
+        &self,
+        what: What,
+        queue: impl FnOnce(&mut Side) + std::marker::Send + 'static,
+    ) -> Option<Duration> {
+        let shared = self.shared().clone();
+        let there = 1 - self.side();
+        self.shared()
+            .cross(self.side(), what, Duration::ZERO, move || {
+                let mut state = shared.lock();
+                let side = &mut state.sides[there];
+                // What comes too late goes outside the lock: streams take it when they are dropped.
+                if side.close.is_some() {
+                    drop(state);
+                    return drop(queue);
+                }
+                queue(side);
+                side.arrived.wake();
+            })
+    }
+}
+
+/// Breaks a connection, or looks at it, from outside.
+#[derive(Clone)]
+pub struct Breaker(Weak<Shared>);
+
+impl Breaker {
+    /// Cuts the connection: both ends see it lost.
+    pub fn kill(&self) {
+        self.lose(0);
+        self.lose(1);
+    }
+
+    /// One end (0: client, 1: server) sees the connection lost; the other end sees nothing.
+    pub fn lose(&self, side: usize) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.end(side, Error::Lost);
+        }
+    }
+
+    /// Whether one end still has the connection.
+    pub fn is_open(&self, side: usize) -> bool {
+        let shared = self.0.upgrade();
+        shared.is_some_and(|shared| shared.over(side).is_none())
+    }
+
+    /// Breaks one of the streams that are open and that `may` names by their first byte (`true`: of one direction): its
+    /// writers see a stop and its readers a reset with `code`. Says which one, if there was one; `pick` decides.
+    pub fn disrupt(
+        &self,
+        pick: u64,
+        code: u32,
+        may: impl Fn(Option<u8>, bool) -> bool,
+    ) -> Option<(Option<u8>, bool)> {
+        let streams = self.0.upgrade()?.lock().streams.clone();
+        let open: Vec<Arc<Stream>> = streams
+            .into_iter()
+            .filter_map(|stream| stream.upgrade())
+            .filter(|stream| {
+                let (label, uni) = stream.label();
+                may(label, uni)
+            })
+            .collect();
+        let index = pick.checked_rem(open.len() as u64)?;
+        let stream = &open[index as usize];
+        stream.disrupt(code);
+        Some(stream.label())
+    }
+
+    /// What one end wrote on streams that began with byte `label` (`uni`: of one direction).
+    pub fn written(&self, side: usize, label: u8, uni: bool) -> Written {
+        let shared = self.0.upgrade();
+        let written = shared.and_then(|shared| {
+            let state = shared.lock();
+            state.sides[side].written.get(&(label, uni)).copied()
+        });
+        written.unwrap_or_default()
     }
 }
 
@@ -380,7 +538,7 @@ impl wt::Session for Transport {
             Send::new(&stream, 1, 1 - self.side()),
             Recv::new(&stream, 0, 1 - self.side()),
         );
-        self.deliver(|side| side.bidi.push_back(there));
+        stream.opened_at(self.deliver(What::Open, |side| side.bidi.push_back(there)));
         Ok((
             Send::new(&stream, 0, self.side()),
             Recv::new(&stream, 1, self.side()),
@@ -390,7 +548,7 @@ impl wt::Session for Transport {
     async fn open_uni(&self) -> Result<Send, Error> {
         let stream = self.open_stream(UNI).await?;
         let there = Recv::new(&stream, 0, 1 - self.side());
-        self.deliver(|side| side.uni.push_back(there));
+        stream.opened_at(self.deliver(What::Open, |side| side.uni.push_back(there)));
         Ok(Send::new(&stream, 0, self.side()))
     }
 
@@ -401,7 +559,8 @@ impl wt::Session for Transport {
         if payload.len() > self.shared().options.max_datagram {
             return Err(Error::Datagram);
         }
-        self.deliver(|side| side.datagrams.push_back(payload));
+        let what = What::Datagram(payload.len());
+        self.deliver(what, |side| side.datagrams.push_back(payload));
         Ok(())
     }
 
@@ -427,20 +586,17 @@ impl wt::Session for Transport {
     }
 
     fn close(&self, code: u32, reason: &str) {
-        self.shared().close(Close::By {
-            side: self.side(),
-            code,
-            reason: reason.to_owned(),
-        });
+        self.shared().close(self.side(), code, reason);
     }
 
     async fn closed(&self) -> Error {
         poll_fn(|cx| {
             let mut state = self.shared().lock();
-            match &state.close {
-                Some(close) => Poll::Ready(close.seen_by(self.side())),
+            let side = &mut state.sides[self.side()];
+            match &side.close {
+                Some(close) => Poll::Ready(close.clone()),
                 None => {
-                    state.closed.register(cx);
+                    side.closed.register(cx);
                     Poll::Pending
                 }
             }

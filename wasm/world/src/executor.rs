@@ -1,7 +1,8 @@
 //! A single-threaded executor in virtual time.
 //!
 //! Tasks run in the order they were woken, timers fire in the order of their deadlines (ties: in the order they
-//! were armed), and time moves only when the test moves it. Two runs of one test are therefore identical.
+//! were armed), and time moves only when the test moves it. Two runs of one test are therefore identical. A seeded
+//! executor runs woken tasks in an order that its seed decides, and refuses tasks that spin.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -12,8 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-/// More polls than this at one instant of virtual time is a task that spins.
+/// More polls than this at one instant of virtual time are tasks that wake each other for ever.
 const SPIN: u64 = 1_000_000;
+
+/// How often one task of a seeded executor may be polled while nothing happens in its world.
+const IDLE_POLLS: u32 = 100;
 
 /// The virtual clock: shared by the executor, the timers and every `Host` made from it.
 #[derive(Clone, Default)]
@@ -27,6 +31,24 @@ struct Timers {
     next: u64,
     armed: BTreeMap<(Duration, u64), Waker>,
     random: u64,
+    /// Counts what happens: timers that fire, calls that are made, bytes that move.
+    progress: u64,
+}
+
+/// A call that the clock makes, once.
+struct Call(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        let call = self
+            .0
+            .lock()
+            .expect("no call panics under this lock")
+            .take();
+        if let Some(call) = call {
+            call();
+        }
+    }
 }
 
 impl Clock {
@@ -56,14 +78,32 @@ impl Clock {
         self.sleep_until(deadline)
     }
 
+    /// Calls `call` when the clock reaches `deadline`; at once when it has.
+    pub fn call_at(&self, deadline: Duration, call: impl FnOnce() + Send + 'static) {
+        let mut timers = self.lock();
+        if timers.now >= deadline {
+            timers.progress += 1;
+            drop(timers);
+            return call();
+        }
+        let key = (deadline, timers.next);
+        timers.next += 1;
+        let call: Arc<Call> = Arc::new(Call(Mutex::new(Some(Box::new(call)))));
+        timers.armed.insert(key, call.into());
+    }
+
+    /// Says that something happened, which the poll limit of a seeded executor does not see by itself.
+    pub fn note_progress(&self) {
+        self.lock().progress += 1;
+    }
+
+    fn progress(&self) -> u64 {
+        self.lock().progress
+    }
+
     /// The next number of a fixed pseudo-random sequence (splitmix64).
     pub fn random(&self) -> u64 {
-        let mut timers = self.lock();
-        timers.random = timers.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = timers.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        splitmix(&mut self.lock().random)
     }
 
     /// The deadline of the earliest armed timer.
@@ -81,9 +121,9 @@ impl Clock {
         timers.now = timers.now.max(now);
         let after = (timers.now + Duration::from_nanos(1), 0);
         let later = timers.armed.split_off(&after);
-        std::mem::replace(&mut timers.armed, later)
-            .into_values()
-            .collect()
+        let due = std::mem::replace(&mut timers.armed, later);
+        timers.progress += due.len() as u64;
+        due.into_values().collect()
     }
 }
 
@@ -137,6 +177,17 @@ struct Inner {
     jobs: RefCell<BTreeMap<u64, Job>>,
     next: Cell<u64>,
     polls: Cell<u64>,
+    /// Decides the order of woken tasks; `None`: the order in which they were woken.
+    order: Cell<Option<u64>>,
+}
+
+/// The next number of the splitmix64 sequence behind `state`.
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// What a waker of a task holds.
@@ -144,6 +195,8 @@ struct Entry {
     id: u64,
     queued: Mutex<bool>,
     ready: Arc<Mutex<VecDeque<Arc<Self>>>>,
+    /// The progress of the world at the last poll, and the polls since it changed.
+    idle: Mutex<(u64, u32)>,
 }
 
 impl Wake for Entry {
@@ -163,6 +216,31 @@ impl Executor {
     /// An executor at time zero with nothing to run.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An executor whose order of tasks and random numbers come from `seed`.
+    ///
+    /// Its tasks must not spin: one that is polled more than a hundred times while nothing happens panics.
+    pub fn seeded(seed: u64) -> Self {
+        let this = Self::default();
+        let mut state = seed;
+        this.inner.order.set(Some(splitmix(&mut state)));
+        this.inner.clock.lock().random = splitmix(&mut state);
+        this
+    }
+
+    /// Drops all tasks and timers. Nothing runs any more.
+    pub fn shut_down(&self) {
+        // One by one, out of the map: what a task leaves behind may spawn or cancel others.
+        loop {
+            let job = self.inner.jobs.borrow_mut().pop_first();
+            if job.is_none() {
+                break;
+            }
+        }
+        let armed = std::mem::take(&mut self.inner.clock.lock().armed);
+        drop(armed);
+        self.inner.ready.lock().expect("not poisoned").clear();
     }
 
     /// The clock that this executor moves.
@@ -217,7 +295,9 @@ impl Executor {
             id,
             queued: Mutex::new(false),
             ready: self.inner.ready.clone(),
+            idle: Mutex::default(),
         });
+        self.inner.clock.note_progress();
         entry.wake();
         Task {
             id,
@@ -243,7 +323,7 @@ impl Executor {
 
     /// Polls the first ready task; `false` when there is none.
     fn step(&self) -> bool {
-        let Some(entry) = self.inner.ready.lock().expect("not poisoned").pop_front() else {
+        let Some(entry) = self.next_ready() else {
             return false;
         };
         *entry.queued.lock().expect("not poisoned") = false;
@@ -252,6 +332,7 @@ impl Executor {
             return true;
         };
         self.inner.polls.set(self.inner.polls.get() + 1);
+        self.check_idle(&entry);
         let id = entry.id;
         let waker = Waker::from(entry);
         if job
@@ -262,6 +343,40 @@ impl Executor {
             self.inner.jobs.borrow_mut().insert(id, job);
         }
         true
+    }
+
+    fn next_ready(&self) -> Option<Arc<Entry>> {
+        let mut ready = self.inner.ready.lock().expect("not poisoned");
+        let Some(mut order) = self.inner.order.get() else {
+            return ready.pop_front();
+        };
+        if ready.len() < 2 {
+            return ready.pop_front();
+        }
+        let pick = splitmix(&mut order) % ready.len() as u64;
+        self.inner.order.set(Some(order));
+        ready.swap_remove_back(pick as usize)
+    }
+
+    /// # Panics
+    /// When the task was polled too often without anything happening, on a seeded executor.
+    fn check_idle(&self, entry: &Entry) {
+        if self.inner.order.get().is_none() {
+            return;
+        }
+        let progress = self.inner.clock.progress();
+        let mut idle = entry.idle.lock().expect("not poisoned");
+        if idle.0 != progress {
+            *idle = (progress, 0);
+        }
+        idle.1 += 1;
+        assert!(
+            idle.1 <= IDLE_POLLS,
+            "task {} spins at {:?}: polled {} times while nothing happened",
+            entry.id,
+            self.now(),
+            idle.1
+        );
     }
 
     /// Lets `duration` of virtual time pass, firing timers in order and running what they wake.
