@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use clap::{Args, Parser};
 use moq_net::Version;
 
+use crate::auth::AuthFlags;
+
 /// A MoQ relay: WebTransport and raw QUIC on UDP, WebSocket and HTTP on TCP, one port for both.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -12,6 +14,9 @@ pub struct Flags {
     /// Where it listens.
     #[command(flatten)]
     pub listen: Listen,
+    /// Who may do what.
+    #[command(flatten)]
+    pub auth: AuthFlags,
     /// What it speaks.
     #[command(flatten)]
     pub session: Session,

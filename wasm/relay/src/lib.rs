@@ -10,4 +10,5 @@ pub mod host;
 pub mod quic;
 pub mod relay;
 pub mod server;
+mod tls;
 pub mod web;

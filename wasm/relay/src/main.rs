@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use moq_net::Limits;
+use moq_worker_relay::auth::Authority;
 use moq_worker_relay::certificate::Certificate;
 use moq_worker_relay::flags::Flags;
 use moq_worker_relay::relay::Relay;
@@ -32,7 +33,8 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     let certificate = Certificate::self_signed(&flags.listen.names)?;
-    let relay = Relay::new(Limits::relay(), flags.session.versions());
+    let authority = Authority::new(&flags.auth, flags.listen.bind, &flags.listen.names).await?;
+    let relay = Relay::with_authority(Limits::relay(), flags.session.versions(), authority);
     let server = Server::bind(flags.listen.bind, &certificate, relay.clone())?;
     println!("relay listening on {}", server.address());
     println!("certificate {}", certificate.fingerprint);

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moq_net::Version;
+use rustls::pki_types::CertificateDer;
 use web_transport_quinn as wt;
 use wt::{http::StatusCode, proto::ConnectResponse, quinn};
 
+use crate::auth::Asked;
 use crate::certificate::Certificate;
 use crate::host::HANDSHAKE_TIMEOUT;
 use crate::relay::{Entry, Relay};
@@ -48,10 +50,13 @@ pub fn endpoint(
     relay: &Relay,
 ) -> Result<quinn::Endpoint, ListenError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(certificate.chain.clone(), certificate.key.clone_key())?;
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    let tls = match relay.client_verifier() {
+        Some(verifier) => tls.with_client_cert_verifier(verifier),
+        None => tls.with_no_client_auth(),
+    };
+    let mut tls = tls.with_single_cert(certificate.chain.clone(), certificate.key.clone_key())?;
     tls.alpn_protocols = Version::alpns(relay.versions())
         .into_iter()
         .chain([wt::ALPN])
@@ -117,7 +122,7 @@ async fn connection(incoming: quinn::Incoming, relay: &Relay) -> Result<(), Conn
     Ok(relay.serve(session, entry).await?)
 }
 
-/// Completes the transport handshake; the request target is known for WebTransport only.
+/// Completes the transport handshake, and decides where there is a request URI.
 async fn admit(
     incoming: quinn::Incoming,
     relay: &Relay,
@@ -127,16 +132,25 @@ async fn admit(
         .handshake_data()
         .and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok())
         .and_then(|data| data.protocol);
+    let certificate = connection
+        .peer_identity()
+        .and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok())
+        .and_then(|chain| chain.into_iter().next());
     if alpn.as_deref() != Some(wt::ALPN.as_bytes()) {
-        return Ok((wt::Session::raw(connection), Entry::Setup));
+        let session = wt::Session::raw(connection);
+        return Ok((session, Entry::Setup { certificate }));
     }
 
     let request = wt::Request::accept(connection).await?;
     let url = &request.url;
-    let target = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
+    let asked = Asked {
+        path: url.path(),
+        query: url.query().unwrap_or_default(),
+        host: Some(url.authority()),
+        certificate: certificate.as_ref(),
+        ..Asked::default()
     };
+    let decided = relay.authorize(&asked.with_headers(&request.headers)).await;
     // The first entry of the client's list wins. With none in common the session still opens
     // without a sub-protocol and both ends fall back to the in-band version exchange.
     let known = Version::alpns(relay.versions());
@@ -149,5 +163,6 @@ async fn admit(
     if let Some(protocol) = chosen {
         response = response.with_protocol(protocol);
     }
-    Ok((request.respond(response).await?, Entry::Target(target)))
+    // A page learns nothing from a refused CONNECT, so the session opens, and closes with the code that says why.
+    Ok((request.respond(response).await?, Entry::Decided(decided)))
 }

@@ -4,31 +4,53 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use moq_net::{Config, Error, Limits, Origin, OriginProducer, Path, Runtime, Server, Version};
+use moq_net::{
+    Config, Error, Limits, Origin, OriginProducer, Path, PathOwned, Runtime, Server, Version,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
 
-use crate::auth::{Access, Asked, Lease, Refusal};
+use crate::auth::{Access, Asked, Authority, Granted, Refusal};
 use crate::host::{HANDSHAKE_TIMEOUT, TokioHost};
 
 /// The relay itself: everything published by one session is offered to all others.
 pub struct Relay {
     origin: OriginProducer,
+    authority: Authority,
     runtime: Runtime,
     versions: Vec<Version>,
     sessions: AtomicU64,
 }
 
 impl Relay {
-    /// A relay with an empty origin and a fresh random identity.
+    /// A relay with an empty origin and a fresh random identity, open to everybody who can reach it but web pages that are
+    /// not of this machine.
     #[must_use]
     pub fn new(limits: Limits, versions: Vec<Version>) -> Arc<Self> {
+        Self::with_authority(limits, versions, Authority::open())
+    }
+
+    /// The same, open to those that `authority` lets in.
+    #[must_use]
+    pub fn with_authority(
+        limits: Limits,
+        versions: Vec<Version>,
+        authority: Authority,
+    ) -> Arc<Self> {
         let runtime = Runtime::new(TokioHost::default(), limits);
         let origin = Origin::random(&runtime).produce(&runtime);
         Arc::new(Self {
             origin,
+            authority,
             runtime,
             versions,
             sessions: AtomicU64::new(0),
         })
+    }
+
+    /// What checks the client certificates of peers, if any are asked for.
+    pub(crate) fn client_verifier(&self) -> Option<Arc<dyn ClientCertVerifier>> {
+        self.authority.verifier()
     }
 
     /// Versions offered and accepted, newest first.
@@ -49,12 +71,27 @@ impl Relay {
     /// # Errors
     /// See [`Refusal`].
     pub async fn authorize(&self, asked: &Asked<'_>) -> Result<Access, Refusal> {
-        let root = Path::parse(asked.path).map_err(|_too_long| Refusal::Invalid)?;
-        let write = self.origin.with_root(&root).ok_or(Refusal::Unauthorized)?;
+        let granted = self.authority.decide(asked).await;
+        let granted = granted.inspect_err(|refusal| tracing::info!(?asked, %refusal, "refused"))?;
+        let Granted {
+            root,
+            grants,
+            peer,
+            lease,
+        } = granted;
+        let below = self.origin.with_root(&root).ok_or(Refusal::Path)?;
+        let scope = |prefixes: &[PathOwned]| {
+            let prefixes: Vec<_> = prefixes.iter().map(Path::as_ref).collect();
+            // An empty list is a handle for nothing, which nobody needs.
+            (!prefixes.is_empty())
+                .then(|| below.scope(&prefixes))
+                .flatten()
+        };
         Ok(Access {
-            read: Some(write.consume()),
-            write: Some(write),
-            lease: Lease::default(),
+            read: scope(&grants.get).map(|origin| origin.consume()),
+            write: scope(&grants.put),
+            peer,
+            lease,
         })
     }
 
@@ -68,34 +105,28 @@ impl Relay {
         entry: Entry,
     ) -> Result<(), Error> {
         let mut config = Config::new(self.runtime.clone()).with_versions(self.versions.clone());
-        // A client may name a path in SETUP only where nothing else has.
-        let granted = match entry {
-            Entry::Target(target) => {
-                config.path = Some(target);
-                None
-            }
-            Entry::Granted(access) => {
-                config.path = Some(String::new());
-                Some(access)
-            }
-            Entry::Setup => None,
-        };
+        if !matches!(entry, Entry::Setup { .. }) {
+            // The request URI said it; the client may then say no more.
+            config.path = Some(String::new());
+        }
         let server = Server::new(config);
         let request = tokio::time::timeout(HANDSHAKE_TIMEOUT, server.accept(transport))
             .await
             .map_err(|_elapsed| Error::Timeout)??;
-        let access = match granted {
-            Some(access) => access,
-            None => {
-                let asked = Asked::target(request.path().unwrap_or_default());
-                match self.authorize(&asked).await {
-                    Ok(access) => access,
-                    Err(refusal) => {
-                        let error = refusal.into();
-                        request.close(&error);
-                        return Err(error);
-                    }
-                }
+        let decided = match entry {
+            Entry::Decided(decided) => decided,
+            Entry::Setup { certificate } => {
+                let mut asked = Asked::target(request.path().unwrap_or_default());
+                asked.certificate = certificate.as_ref();
+                self.authorize(&asked).await
+            }
+        };
+        let access = match decided {
+            Ok(access) => access,
+            Err(refusal) => {
+                let error = refusal.into();
+                request.close(&error);
+                return Err(error);
             }
         };
         let version = request.version();
@@ -119,12 +150,14 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// How far a client has come when its transport is ready.
 pub enum Entry {
-    /// The request URI of the transport says what it asks for: path and query.
-    Target(String),
-    /// It was already let in.
-    Granted(Access),
+    /// It said in the request URI of its transport what it asks for, and this is the answer. A refusal is told as the code
+    /// the session is closed with.
+    Decided(Result<Access, Refusal>),
     /// There is no request URI: moq-lite-05 and later say in SETUP, earlier versions ask for the root.
-    Setup,
+    Setup {
+        /// What the client proved to own during the TLS handshake.
+        certificate: Option<CertificateDer<'static>>,
+    },
 }
 
 struct Counted<'a>(&'a AtomicU64);

@@ -214,7 +214,7 @@ async fn session(
     if let Some(protocol) = &protocol {
         upgraded = upgraded.with_alpn(protocol);
     }
-    let entry = Entry::Granted(access);
+    let entry = Entry::Decided(Ok(access));
     match shared.relay.serve(upgraded.accept(), entry).await {
         Ok(()) => tracing::info!("WebSocket session closed"),
         Err(error) => tracing::info!(%error, "WebSocket session ended"),
