@@ -1,7 +1,7 @@
 // Readers side by side: our package, the published JavaScript peer on the page, the same in a hand-written worker, and an
 // idle page; one native publisher on the published crate, the published relay, Chromium. Writes docs/benchmarks.md.
 //
-//   node scripts/bench.mjs [--rounds=3] [--load=NAME] [--quick]
+//   node scripts/bench.mjs [--rounds=3] [--load=NAME] [--reader=ours|net|net-worker] [--quick]
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -98,7 +98,7 @@ main(async () => {
 			});
 			died.catch(() => {});
 			// The order turns with the rounds, so that no reader always has the warm machine.
-			const names = Object.keys(readers);
+			const names = Object.keys(readers).filter((name) => (option("reader") ?? name) === name);
 			const order = names.map((_, index) => names[(index + round) % names.length]);
 			for (const reader of order) {
 				const where = { relay: relay.url, transport: "webtransport", version: "moq-lite-05", broadcast };

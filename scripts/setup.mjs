@@ -92,7 +92,7 @@ async function download(name) {
 
 /** A pinned program: found at its version, else downloaded, else compiled into the user's cache. */
 async function program(name) {
-	const { crate, version, features } = pinned[name];
+	const { crate, version, features, quick } = pinned[name];
 	const path = await find(name);
 	if (path) return say(name, `${version} is at ${path}`);
 	say(name, `${version} is missing; looking for a released binary`);
@@ -100,8 +100,9 @@ async function program(name) {
 	say(name, `compiling ${crate} ${version} into ${cache} (some minutes, once per machine)`);
 	const args = ["install", crate, "--version", version, "--root", cache, "--force"];
 	if (features) args.push("--no-default-features", "--features", features.join(","));
-	// Link-time optimisation of a tool that runs for seconds costs more than it gives.
+	// Optimisation of a tool that runs for seconds costs more than it gives; the peers of the benchmark need theirs.
 	const env = { CARGO_PROFILE_RELEASE_LTO: "off", CARGO_TARGET_DIR: join(cache, "target") };
+	if (quick) Object.assign(env, { CARGO_PROFILE_RELEASE_OPT_LEVEL: "1", CARGO_PROFILE_RELEASE_DEBUG: "0" });
 	// The lock file of the release is the tested one; a crate in it may have been withdrawn since.
 	try {
 		await run("cargo", [...args, "--locked"], { quiet: true, env });
@@ -126,13 +127,18 @@ async function system(what, packages) {
 	const isRoot = process.getuid?.() === 0;
 	// Without a terminal there is nobody to type a password, so sudo may only be tried where it asks for none.
 	const sudo = isRoot ? [] : ["sudo", ...(process.stdin.isTTY ? [] : ["--non-interactive"])];
+	const asRoot = (words) => {
+		const [first, ...rest] = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", ...words.split(" ")];
+		return run(first, rest, { quiet: isRoot });
+	};
 	say(what, `missing; running ${[...sudo, command].join(" ")}`);
-	const [first, ...rest] = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", ...command.split(" ")];
 	try {
-		await run(first, rest, { quiet: isRoot });
+		// A fresh system has no package lists, and old ones name packages that the mirrors no longer hold.
+		await asRoot("apt-get update");
+		await asRoot(command);
 	} catch (error) {
 		throw new Error(
-			`${what} could not be installed; run \`sudo ${command}\` yourself and try again (${error.message})`,
+			`${what} could not be installed; run \`sudo apt-get update && sudo ${command}\` yourself and try again (${error.message})`,
 		);
 	}
 }

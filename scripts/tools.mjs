@@ -16,12 +16,13 @@ export const out = join(root, "test/.out");
 export const cache =
 	process.env.MOQ_WORKER_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "moq-worker/tools");
 
-/** The programs that are used at one exact version, and where each comes from. */
+/** The programs that are used at one exact version, and where each comes from; `quick` ones are compiled in a hurry. */
 export const pinned = {
 	"wasm-bindgen": {
 		crate: "wasm-bindgen-cli",
 		version: "0.2.130",
 		programs: ["wasm-bindgen", "wasm-bindgen-test-runner"],
+		quick: true,
 		prebuilt: (v, arch) =>
 			`https://github.com/wasm-bindgen/wasm-bindgen/releases/download/${v}/wasm-bindgen-${v}-${arch}-unknown-linux-musl.tar.gz`,
 	},
@@ -29,6 +30,7 @@ export const pinned = {
 		crate: "wasm-pack",
 		version: "0.15.1",
 		programs: ["wasm-pack"],
+		quick: true,
 		prebuilt: (v, arch) =>
 			`https://github.com/wasm-bindgen/wasm-pack/releases/download/v${v}/wasm-pack-v${v}-${arch}-unknown-linux-musl.tar.gz`,
 	},
@@ -43,6 +45,7 @@ export const pinned = {
 		version: "0.14.10",
 		programs: ["moq"],
 		features: ["noq", "websocket"],
+		quick: true,
 	},
 };
 

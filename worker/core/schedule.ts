@@ -6,12 +6,22 @@
 /** How long inputs may be followed up within one turn of the event loop before everybody else gets a turn. */
 const TURN_BUDGET_MS = 4;
 
+/** In an endless chain of microtasks run follows upon run. After a pause like this the event loop was in between. */
+const PAUSE_MS = 0.5;
+
+/** A pause may also be somebody's slow microtask, so that this long after the last turn of our own there is one more. */
+const TURN_EVERY_MS = 200;
+
 /** Runs a poll function. The function returns when it wants to run again: now or earlier, later, or Infinity. */
 export class Schedule {
 	readonly #poll: (now: number) => number;
 	readonly #channel = new MessageChannel();
 	#queued: "no" | "microtask" | "turn" = "no";
 	#turnBegan = Number.NEGATIVE_INFINITY;
+	/** When the last turn began that was certainly one. */
+	#yielded = Number.NEGATIVE_INFINITY;
+	/** When the last run ended. */
+	#ran = Number.NEGATIVE_INFINITY;
 	#timer: ReturnType<typeof setTimeout> | undefined;
 	#timerAt = Number.POSITIVE_INFINITY;
 	#closed = false;
@@ -20,7 +30,7 @@ export class Schedule {
 		this.#poll = poll;
 		// A message is a task of its own and costs microseconds; a timer would wait its 4 ms.
 		this.#channel.port1.onmessage = () => {
-			this.#turnBegan = performance.now();
+			this.#began();
 			this.#run();
 		};
 		unref(this.#channel.port1);
@@ -29,8 +39,11 @@ export class Schedule {
 	/** There is input: run soon. Many calls are one run. */
 	wake(): void {
 		if (this.#closed || this.#queued !== "no") return;
-		// Reads resolve in microtasks, and following them up in microtasks without end would starve the event loop.
-		if (performance.now() - this.#turnBegan >= TURN_BUDGET_MS) {
+		// Reads resolve in microtasks, and following them up in microtasks without end would starve the event loop. But each
+		// turn that is asked for costs as much as a run, and between the packets of a live track there are turns enough.
+		const now = performance.now();
+		if (now - this.#ran >= PAUSE_MS && now - this.#yielded < TURN_EVERY_MS) this.#turnBegan = now;
+		if (now - this.#turnBegan >= TURN_BUDGET_MS) {
 			this.#yield();
 			return;
 		}
@@ -56,6 +69,7 @@ export class Schedule {
 		// Inputs from here on ask for another run: the poll may not have seen them.
 		this.#queued = "no";
 		const again = this.#poll(now);
+		this.#ran = performance.now();
 		if (this.#closed) return;
 		if (again <= now) {
 			// A microtask that was asked for meanwhile is enough only if it does not make the chain endless.
@@ -77,8 +91,14 @@ export class Schedule {
 	#due(): void {
 		this.#timer = undefined;
 		this.#timerAt = Number.POSITIVE_INFINITY;
-		this.#turnBegan = performance.now();
+		this.#began();
 		if (this.#queued === "no") this.#run();
+	}
+
+	/** This is a task of the event loop: whatever waited for one has had its turn. */
+	#began(): void {
+		this.#turnBegan = performance.now();
+		this.#yielded = this.#turnBegan;
 	}
 }
 
