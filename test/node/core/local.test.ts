@@ -279,3 +279,17 @@ test("control calls are answered while a backlog drains", async () => {
 	expect(sink.records.length).toBeLessThan(8000);
 	await sink.until(() => sink.records.length > 8000);
 });
+
+test("memory for a stream of frames is taken in a few large steps", async () => {
+	const first = core.stats().memoryBytes;
+	expect(first).toBeGreaterThanOrEqual(16 << 20);
+	const sizes = new Set<number>();
+	for (let frame = 0; frame < 1500; frame++) {
+		core.writeTrackFrame(track, new Uint8Array(20_000));
+		if (frame % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+		sizes.add(core.stats().memoryBytes);
+	}
+	// 30 MB, less what the first step held.
+	expect(sizes.size).toBeGreaterThan(1);
+	expect(sizes.size).toBeLessThanOrEqual(7);
+});

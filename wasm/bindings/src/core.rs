@@ -26,6 +26,7 @@ use crate::{
     command::{Command, Outcome},
     error::Result,
     executor::Executor,
+    heap::Heap,
     host::WorkerHost,
     object::{Object, Objects, key},
     operation::Operations,
@@ -42,6 +43,7 @@ const POLL_BUDGET: Duration = Duration::from_millis(3);
 /// Everything that lives in one worker.
 #[wasm_bindgen]
 pub struct Core {
+    heap: Heap,
     executor: Executor,
     network: Network,
     timers: Timers,
@@ -73,6 +75,7 @@ impl Core {
             .run(|| clock::now() >= until || network.commands(|commands| commands.is_full()));
         self.deliver();
         self.network.commands(crate::command::Commands::pack);
+        self.heap.check();
         if more {
             return now;
         }
@@ -135,6 +138,7 @@ impl Core {
         let network = Network::default();
         let host = WorkerHost::new(timers.clone(), seed_words(seed));
         Self {
+            heap: Heap::new(),
             executor: Executor::default(),
             operations: Operations::new(network.clone()),
             runtime: Runtime::new(host, limits),

@@ -8,6 +8,7 @@ mod command;
 mod core;
 mod error;
 mod executor;
+mod heap;
 mod host;
 mod json;
 mod number;
