@@ -21,10 +21,12 @@ function checkNode() {
 	}
 }
 
+/** The toolchain that everything is built with. */
+const toolchain = () => /channel = "(.+)"/.exec(readFileSync(join(wasm, "rust-toolchain.toml"), "utf8"))[1];
+
 /** The pinned toolchain with the browser's target. rustup fetches what is missing into the user's home. */
 async function rust() {
-	const text = readFileSync(join(wasm, "rust-toolchain.toml"), "utf8");
-	const channel = /channel = "(.+)"/.exec(text)[1];
+	const channel = toolchain();
 	if (!(await ask("rustup", ["--version"]))) {
 		throw new Error("rustup is missing: install it from https://rustup.rs, open a new shell and run this again");
 	}
@@ -101,7 +103,12 @@ async function program(name) {
 	const args = ["install", crate, "--version", version, "--root", cache, "--force"];
 	if (features) args.push("--no-default-features", "--features", features.join(","));
 	// Optimisation of a tool that runs for seconds costs more than it gives; the peers of the benchmark need theirs.
-	const env = { CARGO_PROFILE_RELEASE_LTO: "off", CARGO_TARGET_DIR: join(cache, "target") };
+	const env = {
+		CARGO_PROFILE_RELEASE_LTO: "off",
+		CARGO_TARGET_DIR: join(cache, "target"),
+		// The user's default may be another one, or none.
+		RUSTUP_TOOLCHAIN: toolchain(),
+	};
 	if (quick) Object.assign(env, { CARGO_PROFILE_RELEASE_OPT_LEVEL: "1", CARGO_PROFILE_RELEASE_DEBUG: "0" });
 	// The lock file of the release is the tested one; a crate in it may have been withdrawn since.
 	try {
