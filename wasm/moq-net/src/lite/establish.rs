@@ -54,6 +54,27 @@ impl<T: wt::Session> Agreed<T> {
             stream: None,
         }
     }
+
+    /// Agreed inside the first stream, which speaks that version from here on.
+    fn inside(version: Version, (mut send, mut recv): Bidi<T>) -> Self {
+        send.set_version(version);
+        recv.set_version(version);
+        Self {
+            version,
+            setup: None,
+            stream: Some((send, recv)),
+        }
+    }
+}
+
+/// The first stream before the version is known: both versions that are negotiated in it read alike up to there.
+fn first<T: wt::Session>(
+    halves: std::result::Result<(T::SendStream, T::RecvStream), T::Error>,
+) -> Result<Bidi<T>> {
+    let (send, recv) = halves.map_err(|error| Error::from_transport(&error, None))?;
+    let mut send = Writer::new(send, Version::Lite02);
+    send.set_priority(CONTROL_ORDER);
+    Ok((send, Reader::new(recv, Version::Lite02)))
 }
 
 /// Closes a transport whose handshake failed.
@@ -68,18 +89,10 @@ pub(crate) fn refuse<T: wt::Session>(transport: &T, error: &Error) {
 /// # Errors
 /// [`Error::Timeout`], [`Error::Version`], or what the server sent instead of an answer.
 pub(crate) async fn offer<T: wt::Session>(transport: &T, config: &Config) -> Result<Agreed<T>> {
-    // Until the version is known: both that are negotiated this way read alike up to here.
-    let unknown = Version::Lite02;
     let versions = in_stream(config);
     let limit = config.runtime.limits().control_timeout;
     deadline(&config.runtime, limit, async {
-        let (send, recv) = transport
-            .open_bi()
-            .await
-            .map_err(|error| Error::from_transport(&error, None))?;
-        let mut send = Writer::new(send, unknown);
-        send.set_priority(CONTROL_ORDER);
-        let mut recv = Reader::new(recv, unknown);
+        let (mut send, mut recv) = first::<T>(transport.open_bi().await)?;
         send.encode(&ClientSetup::offer(&versions)).await?;
 
         let server: ServerSetup = recv.decode().await?;
@@ -87,13 +100,7 @@ pub(crate) async fn offer<T: wt::Session>(transport: &T, config: &Config) -> Res
         if !versions.contains(&version) {
             return Err(Error::Version);
         }
-        send.set_version(version);
-        recv.set_version(version);
-        Ok(Agreed {
-            version,
-            setup: None,
-            stream: Some((send, recv)),
-        })
+        Ok(Agreed::inside(version, (send, recv)))
     })
     .await
 }
@@ -103,18 +110,10 @@ pub(crate) async fn offer<T: wt::Session>(transport: &T, config: &Config) -> Res
 /// # Errors
 /// [`Error::Timeout`], [`Error::Version`], or what the client sent instead of an offer.
 pub(crate) async fn answer<T: wt::Session>(transport: &T, config: &Config) -> Result<Agreed<T>> {
-    let unknown = Version::Lite02;
     let versions = in_stream(config);
     let limit = config.runtime.limits().setup_timeout;
     deadline(&config.runtime, limit, async {
-        let (send, recv) = transport
-            .accept_bi()
-            .await
-            .map_err(|error| Error::from_transport(&error, None))?;
-        let mut send = Writer::new(send, unknown);
-        send.set_priority(CONTROL_ORDER);
-        let mut recv = Reader::new(recv, unknown);
-
+        let (mut send, mut recv) = first::<T>(transport.accept_bi().await)?;
         let client: ClientSetup = recv.decode().await?;
         let version = client.choose(&versions).ok_or(Error::Version)?;
         let chosen = ServerSetup {
@@ -122,13 +121,7 @@ pub(crate) async fn answer<T: wt::Session>(transport: &T, config: &Config) -> Re
             parameters: Vec::new(),
         };
         send.encode(&chosen).await?;
-        send.set_version(version);
-        recv.set_version(version);
-        Ok(Agreed {
-            version,
-            setup: None,
-            stream: Some((send, recv)),
-        })
+        Ok(Agreed::inside(version, (send, recv)))
     })
     .await
 }
