@@ -22,6 +22,8 @@ pub struct Config {
     /// The path (and query) of the session. A client sets it where the transport has no request URI to carry it, and it
     /// travels in SETUP on 05 and later. A server sets what the request URI said, and the client may then not send one.
     pub path: Option<String>,
+    /// Whether the other side is a relay of the same operator, which may announce more than a publisher.
+    pub peer: bool,
 }
 
 impl std::fmt::Debug for Config {
@@ -43,6 +45,7 @@ impl Config {
             publish: None,
             subscribe: None,
             path: None,
+            peer: false,
         }
     }
 
@@ -71,6 +74,13 @@ impl Config {
     #[must_use]
     pub fn with_path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
+        self
+    }
+
+    /// Says that the other side is a relay of the same operator.
+    #[must_use]
+    pub const fn with_peer(mut self, peer: bool) -> Self {
+        self.peer = peer;
         self
     }
 

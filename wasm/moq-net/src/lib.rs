@@ -11,10 +11,13 @@
 mod client;
 pub mod coding;
 mod error;
+mod held;
 mod limits;
 pub mod lite;
 mod model;
 mod path;
+mod permits;
+mod rate;
 mod runtime;
 mod server;
 mod session;
@@ -35,6 +38,7 @@ pub use model::{
     TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber,
 };
 pub use path::{Path, PathOwned};
+pub use rate::Rate;
 pub use runtime::{Host, Runtime, Sleep};
 pub use server::{Request, Server};
 pub use session::{Bandwidth, Close, Driver, Session};

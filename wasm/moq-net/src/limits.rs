@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Rate;
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
@@ -30,19 +32,30 @@ pub struct Limits {
     pub group_overhead: usize,
     /// Bytes charged to `cache_bytes` for each frame besides its payload, so that empty frames are not free.
     pub frame_overhead: usize,
-    /// Bytes of frames still being received, per session, on top of `max_frame`. The group whose frame would pass the bound is
-    /// reset with `FrameTooLarge`.
+    /// Bytes of frames still being received, per session, on top of `max_frame`. Above it the group of the lowest priority (of
+    /// these the youngest) is reset with `FrameTooLarge`.
     pub assembly_bytes: usize,
+    /// Bytes of groups that wait to be sent to one session. Above it the oldest of them is reset with `CacheFull`, for that
+    /// session only.
+    pub viewer_bytes: usize,
 
     /// Bytes of one control message. A longer one ends its stream.
     pub control_message: usize,
     /// Bytes of the one ANNOUNCE_INIT message of moq-lite-01 and -02.
     pub announce_init: usize,
-    /// Bytes of a data stream buffered beyond the current frame before reading stops.
-    pub data_buffer: usize,
+    /// Bytes of a stream buffered beyond what is being read before reading stops.
+    pub read_buffer: usize,
 
     /// Announcements accepted from one session. Beyond it the session is closed.
     pub announces: usize,
+    /// As `announces`, from another relay of the same operator.
+    pub peer_announces: usize,
+    /// Announcements accepted from all sessions together. The session that passes it is closed.
+    pub total_announces: usize,
+    /// Changes of announcements taken from one session; a relay may make `peer_announces` at once. Above it reading waits.
+    pub announce_rate: Rate,
+    /// Announce streams that one session may have open. Beyond it new ones are reset.
+    pub interests: usize,
     /// Requests for unannounced broadcasts waiting in an origin, and as many again in service. Beyond it requests fail at once.
     pub broadcast_requests: usize,
     /// Requests for unknown tracks waiting in a broadcast, and as many again in service. Beyond it requests fail at once.
@@ -51,8 +64,20 @@ pub struct Limits {
     pub group_requests: usize,
     /// Upstream fetches in flight per track. Further ones wait in the queue of `group_requests`.
     pub fetches: usize,
+    /// Upstream fetches in flight in the whole process. Further ones wait.
+    pub total_fetches: usize,
     /// Subscriptions of one session. Beyond it new ones are reset.
     pub subscriptions: usize,
+    /// Requests of one session for tracks that nobody here has yet, which may cost an upstream something. Above it they wait.
+    pub lookup_rate: Rate,
+    /// How long one session is given the same answer when it asks again for what was not found.
+    pub not_found: Duration,
+    /// Streams that one session may open and reset. Above it the session is closed.
+    pub reset_rate: Rate,
+    /// New groups of one upstream track. Above it reading waits.
+    pub group_rate: Rate,
+    /// Changes of a subscription told upstream. Above it the last one waits.
+    pub update_rate: Rate,
     /// Datagrams waiting in one queue; the oldest is dropped first.
     pub datagrams: usize,
     /// Age at which a waiting datagram is dropped.
@@ -107,13 +132,25 @@ impl Limits {
             assembly_bytes: 8 * MIB,
             control_message: 64 * KIB,
             announce_init: MIB,
-            data_buffer: 64 * KIB,
+            viewer_bytes: 32 * MIB,
+            read_buffer: 64 * KIB,
             announces: 1024,
+            peer_announces: 65_536,
+            total_announces: 262_144,
+            announce_rate: Rate::new(100, 1024),
+            interests: 64,
             broadcast_requests: 1024,
             track_requests: 256,
             group_requests: 256,
             fetches: 64,
+            total_fetches: 1024,
             subscriptions: 1024,
+            lookup_rate: Rate::new(50, 256),
+            not_found: Duration::from_secs(1),
+            reset_rate: Rate::new(200, 1000),
+            group_rate: Rate::new(2000, 2000),
+            // Ten in any second.
+            update_rate: Rate::new(8, 2),
             datagrams: 64,
             datagram_age: Duration::from_millis(50),
             // What a QUIC packet of the smallest path MTU (1200 bytes) leaves for a payload after its own and our header.

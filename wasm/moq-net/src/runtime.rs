@@ -7,6 +7,7 @@ use kio::{MaybeSend, MaybeSync};
 use crate::{
     Limits, Stats,
     model::{gauges::Gauges, pool::Pool},
+    permits::Permits,
     time::Instant,
 };
 
@@ -43,6 +44,7 @@ struct Inner {
     limits: Limits,
     pool: Pool,
     gauges: Gauges,
+    fetches: Permits,
 }
 
 impl Runtime {
@@ -52,6 +54,7 @@ impl Runtime {
             inner: Arc::new(Inner {
                 host: Box::new(host),
                 pool: Pool::new(limits.cache_bytes),
+                fetches: Permits::new(limits.total_fetches),
                 limits,
                 gauges: Gauges::default(),
             }),
@@ -88,12 +91,18 @@ impl Runtime {
         Stats {
             cached_bytes: self.pool().used(),
             evicted_groups: self.pool().evicted(),
+            upstream_fetches: self.fetches().taken(),
             ..self.gauges().stats()
         }
     }
 
     pub(crate) fn pool(&self) -> &Pool {
         &self.inner.pool
+    }
+
+    /// Of fetches that may be under way upstream.
+    pub(crate) fn fetches(&self) -> &Permits {
+        &self.inner.fetches
     }
 
     pub(crate) fn gauges(&self) -> &Gauges {

@@ -11,7 +11,7 @@ use std::{
 
 use kio::Shared;
 
-use crate::{Error, Result, Version, tasks::BoxFuture};
+use crate::{Error, Result, Version, held::Held, tasks::BoxFuture};
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,11 @@ impl Session {
     /// Closes the session with the session code of `error` and a text for the peer's log. The first close counts.
     pub fn close(&self, error: Error, reason: &str) {
         self.handle.control.close(error, reason);
+    }
+
+    /// Bytes of memory that the peer makes this side hold, besides the cache and what the transport buffers; an estimate.
+    pub fn held_bytes(&self) -> usize {
+        self.handle.control.held.bytes()
     }
 
     /// Waits for the end. A clean end, by either side, is [`Error::Closed`].
@@ -198,9 +203,10 @@ impl fmt::Debug for Driver {
 }
 
 /// What the handle and the driver share.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Control {
     pub(crate) state: Shared<State>,
+    held: Arc<Held>,
 }
 
 #[derive(Default)]
@@ -225,6 +231,13 @@ pub(crate) struct Closing {
 }
 
 impl Control {
+    pub(crate) fn new(held: Arc<Held>) -> Self {
+        Self {
+            state: Shared::default(),
+            held,
+        }
+    }
+
     /// Asks the driver to close the session; only the first request counts.
     pub(crate) fn close(&self, error: Error, reason: &str) {
         let mut state = self.state.lock();

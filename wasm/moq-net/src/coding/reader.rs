@@ -1,12 +1,14 @@
 //! The receiving half of a stream, as messages and payload.
 
+use std::{future::Future, pin::pin, task::Poll, time::Duration};
+
 use bytes::{Buf, Bytes, BytesMut};
-use web_transport_trait::RecvStream;
+use web_transport_trait::{Error as _, RecvStream};
 
 use super::{Decode, DecodeError};
-use crate::{Error, Result, Subject, Version};
+use crate::{Error, Result, Runtime, Sleep, Subject, Version};
 
-/// The most that is asked of the transport at once, which bounds what is held beyond the current item.
+/// The default of the most that is asked of the transport at once, which bounds what is held beyond the current item.
 const READ: usize = 64 * 1024;
 
 /// The default bound of one message: far above what published peers send.
@@ -20,33 +22,61 @@ const LIMIT: usize = 64 * 1024;
 ///
 /// Dropping it before the end tells the peer to stop ([`Error::Cancel`]).
 pub struct Reader<R: RecvStream> {
-    stream: R,
+    source: Source<R>,
     version: Version,
     limit: usize,
-    /// The start of an item that spans chunks; it comes before `chunk`.
+    read: usize,
+    /// How long the rest of a value may take, once its first byte is here.
+    patience: Option<(Runtime, Duration)>,
+    /// When the value that has begun is late.
+    late: Option<Sleep>,
+    /// The start of an item that spans chunks; it comes before what the source holds.
     head: BytesMut,
+}
+
+/// The stream, and what came of it last.
+struct Source<R> {
+    stream: R,
     /// What the transport gave last and nobody took yet.
     chunk: Bytes,
     /// Cleared by the FIN, by an error and by a stop: there is nothing left to refuse then.
     open: bool,
+    /// Whether the peer gave the stream up.
+    reset: bool,
 }
 
 impl<R: RecvStream> Reader<R> {
     /// Reads `stream` in the form of `version`, with messages of at most 64 KiB.
     pub fn new(stream: R, version: Version) -> Self {
         Self {
-            stream,
+            source: Source {
+                stream,
+                chunk: Bytes::new(),
+                open: true,
+                reset: false,
+            },
             version,
             limit: LIMIT,
+            read: READ,
+            patience: None,
+            late: None,
             head: BytesMut::new(),
-            chunk: Bytes::new(),
-            open: true,
         }
     }
 
     /// Sets the most bytes that one decoded value may take, its length included.
     pub fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes;
+    }
+
+    /// Sets the most bytes that are held beyond the current item.
+    pub fn set_buffer(&mut self, bytes: usize) {
+        self.read = bytes.max(1);
+    }
+
+    /// Sets how long the rest of a value may take, once its first byte is here. Without it there is no such bound.
+    pub(crate) fn set_patience(&mut self, runtime: &Runtime, limit: Duration) {
+        self.patience = Some((runtime.clone(), limit));
     }
 
     /// The version that values are read in.
@@ -77,9 +107,10 @@ impl<R: RecvStream> Reader<R> {
     pub async fn decode_maybe<T: Decode>(&mut self) -> Result<Option<T>> {
         loop {
             if let Some(value) = self.try_decode()? {
+                self.late = None;
                 return Ok(Some(value));
             }
-            if !self.fill().await? {
+            if !self.more().await? {
                 return match self.head.is_empty() {
                     true => Ok(None),
                     false => Err(DecodeError::Short(1).into()),
@@ -95,7 +126,7 @@ impl<R: RecvStream> Reader<R> {
     pub fn try_decode<T: Decode>(&mut self) -> Result<Option<T>, DecodeError> {
         loop {
             let bytes: &[u8] = match self.head.is_empty() {
-                true => &self.chunk,
+                true => &self.source.chunk,
                 false => &self.head,
             };
             let mut rest = bytes;
@@ -103,7 +134,7 @@ impl<R: RecvStream> Reader<R> {
                 Ok(value) => {
                     let taken = bytes.len() - rest.len();
                     match self.head.is_empty() {
-                        true => self.chunk.advance(taken),
+                        true => self.source.chunk.advance(taken),
                         false => self.head.advance(taken),
                     }
                     return Ok(Some(value));
@@ -116,10 +147,14 @@ impl<R: RecvStream> Reader<R> {
             }
             // A value asks for no more than it needs, so nothing behind it is copied.
             let (more, all) = match self.head.is_empty() {
-                true => (self.chunk.len(), true),
-                false => (need.min(self.chunk.len()), self.chunk.is_empty()),
+                true => (self.source.chunk.len(), true),
+                false => (
+                    need.min(self.source.chunk.len()),
+                    self.source.chunk.is_empty(),
+                ),
             };
-            self.head.extend_from_slice(&self.chunk.split_to(more));
+            self.head
+                .extend_from_slice(&self.source.chunk.split_to(more));
             if all {
                 return Ok(None);
             }
@@ -139,9 +174,9 @@ impl<R: RecvStream> Reader<R> {
                 let size = max.min(self.head.len());
                 return Ok(self.head.split_to(size).freeze());
             }
-            if !self.chunk.is_empty() {
-                let size = max.min(self.chunk.len());
-                return Ok(self.chunk.split_to(size));
+            if !self.source.chunk.is_empty() {
+                let size = max.min(self.source.chunk.len());
+                return Ok(self.source.chunk.split_to(size));
             }
             if !self.fill().await? {
                 return Err(Error::WrongSize);
@@ -162,7 +197,17 @@ impl<R: RecvStream> Reader<R> {
 
     /// Whether bytes are here that nobody took yet.
     pub fn has_buffered(&self) -> bool {
-        !self.head.is_empty() || !self.chunk.is_empty()
+        !self.head.is_empty() || !self.source.chunk.is_empty()
+    }
+
+    /// Whether the stream has ended or broken, and nothing of it is left.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.source.open && !self.has_buffered()
+    }
+
+    /// Whether the peer gave the stream up.
+    pub(crate) const fn was_reset(&self) -> bool {
+        self.source.reset
     }
 
     /// Refuses the rest of the stream, with the code for a group or a track.
@@ -172,12 +217,13 @@ impl<R: RecvStream> Reader<R> {
 
     /// Refuses the rest of the stream, with the code for `subject`.
     pub fn stop_about(&mut self, error: &Error, subject: Subject) {
-        if std::mem::take(&mut self.open) {
-            self.stream
+        if std::mem::take(&mut self.source.open) {
+            self.source
+                .stream
                 .stop(error.to_stream_code_for(subject, self.version));
         }
         self.head.clear();
-        self.chunk.clear();
+        self.source.chunk.clear();
     }
 
     /// Waits until the peer reset the stream, or all of it was read, without reading it.
@@ -186,14 +232,14 @@ impl<R: RecvStream> Reader<R> {
     /// What the reset says, or what happened to the session.
     pub async fn closed(&mut self) -> Result<()> {
         let version = self.version;
-        let closed = self.stream.closed().await;
+        let closed = self.source.stream.closed().await;
         closed.map_err(|error| Error::from_transport(&error, version))
     }
 
     /// All of the next `size` bytes as one payload, if they have already arrived in one piece.
     pub(crate) fn take_exact(&mut self, size: usize) -> Option<Bytes> {
-        if self.head.is_empty() && self.chunk.len() >= size {
-            return Some(self.chunk.split_to(size));
+        if self.head.is_empty() && self.source.chunk.len() >= size {
+            return Some(self.source.chunk.split_to(size));
         }
         // What spans chunks is left to be read in pieces, except where nothing would be read.
         (size == 0).then(Bytes::new)
@@ -210,12 +256,44 @@ impl<R: RecvStream> Reader<R> {
         Ok(())
     }
 
+    /// As [`Self::fill`], in time for a value that has begun.
+    ///
+    /// # Errors
+    /// As [`Self::fill`], and [`Error::Timeout`].
+    async fn more(&mut self) -> Result<bool> {
+        // The timer is kept across dropped futures: who drips bytes gains nothing by it.
+        if !self.head.is_empty()
+            && self.late.is_none()
+            && let Some((runtime, limit)) = &self.patience
+        {
+            self.late = Some(runtime.sleep(*limit));
+        }
+        let late = &mut self.late;
+        let mut pull = pin!(self.source.pull(self.read, self.version));
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(pulled) = pull.as_mut().poll(cx) {
+                return Poll::Ready(pulled);
+            }
+            match late {
+                Some(late) => late.as_mut().poll(cx).map(|()| Err(Error::Timeout)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
     /// Waits for a chunk that is not empty; false at the end of the stream. Only when nothing but the start of a value is
     /// buffered, which is what [`Self::try_decode`] leaves.
     pub(crate) async fn fill(&mut self) -> Result<bool> {
+        self.source.pull(self.read, self.version).await
+    }
+}
+
+impl<R: RecvStream> Source<R> {
+    async fn pull(&mut self, max: usize, version: Version) -> Result<bool> {
         debug_assert!(self.chunk.is_empty(), "what was read would be lost");
         while self.open {
-            match self.stream.read_chunk(READ).await {
+            match self.stream.read_chunk(max).await {
                 Ok(Some(chunk)) if chunk.is_empty() => {}
                 Ok(Some(chunk)) => {
                     self.chunk = chunk;
@@ -224,7 +302,8 @@ impl<R: RecvStream> Reader<R> {
                 Ok(None) => self.open = false,
                 Err(error) => {
                     self.open = false;
-                    return Err(Error::from_transport(&error, self.version));
+                    self.reset = error.stream_error().is_some();
+                    return Err(Error::from_transport(&error, version));
                 }
             }
         }

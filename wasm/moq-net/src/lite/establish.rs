@@ -1,10 +1,7 @@
 //! From a connected transport to a session: agreeing on a version, and SETUP.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize},
-    },
+    sync::{Arc, atomic::AtomicBool},
     task::Poll,
 };
 
@@ -19,6 +16,8 @@ use super::{
 use crate::{
     Config, Driver, Error, Origin, Result, Role, Session, Version,
     coding::{Reader, Writer},
+    held::Held,
+    rate::{Bucket, Rate},
     session::Control,
     tasks::TaskSet,
 };
@@ -213,7 +212,21 @@ pub(crate) fn start<T: wt::Session>(
     agreed: Agreed<T>,
     side: Side,
 ) -> (Session, Driver) {
-    let control = Control::default();
+    let limits = config.runtime.limits();
+    let held = Held::new(&config.runtime);
+    let control = Control::new(held.clone());
+    let announces = match config.peer {
+        true => limits.peer_announces,
+        false => limits.announces,
+    };
+    // All that a relay may announce may come at once.
+    let announcing = Rate {
+        burst: match config.peer {
+            true => u32::try_from(announces).unwrap_or(u32::MAX),
+            false => limits.announce_rate.burst,
+        },
+        ..limits.announce_rate
+    };
     let set = TaskSet::default();
     let version = agreed.version;
     let link = Arc::new(Link {
@@ -229,9 +242,14 @@ pub(crate) fn start<T: wt::Session>(
         id: config.runtime.random_u64().max(1),
         anonymous: Origin::random(&config.runtime),
         unnamed: Origin::random(&config.runtime),
-        subscriptions: super::subscriber::Subscriptions::default(),
-        assembly: super::subscriber::Assembly::default(),
-        serving: AtomicUsize::new(0),
+        subscriptions: super::subscriber::Subscriptions::new(limits.group_rate),
+        assembly: super::subscriber::Assembly::new(&config.runtime, &held),
+        pins: super::publisher::Pins::new(limits.viewer_bytes, &held),
+        lookups: super::publisher::Lookups::new(limits.lookup_rate),
+        announces,
+        announcing: Bucket::new(announcing),
+        resets: Bucket::new(limits.reset_rate),
+        held,
         going_away: AtomicBool::new(false),
     });
 

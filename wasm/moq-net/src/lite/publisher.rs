@@ -4,7 +4,9 @@ mod announce;
 mod fetch;
 mod frames;
 mod group;
+mod lookup;
 mod order;
+mod pins;
 mod subscribe;
 mod track;
 
@@ -12,10 +14,14 @@ use std::sync::Arc;
 
 use web_transport_trait as wt;
 
+pub(super) use lookup::Lookups;
+pub(super) use pins::Pins;
+
 use super::{ControlType, drain, estimate, session::Link};
 use crate::{
-    BroadcastConsumer, Error, PathOwned, Result, Subject,
+    Error, Result, Subject,
     coding::{Reader, Writer},
+    held::{Gauge, Seat},
 };
 
 /// Serves every stream the peer opens for a request.
@@ -38,11 +44,19 @@ async fn stream<T: wt::Session>(
     mut send: Writer<T::SendStream>,
     mut recv: Reader<T::RecvStream>,
 ) {
+    let _seat = link.held.seat(Gauge::Streams);
     let limit = link.runtime.limits().control_timeout;
     let kind = match link.deadline(limit, recv.decode_maybe()).await {
         Ok(Some(kind)) => kind,
-        // Over before it began, or of no type we know: nobody else is concerned.
-        Ok(None) => return,
+        // Over before it began: nobody is concerned.
+        Ok(None) => {
+            link.count_reset();
+            return link.count_empty();
+        }
+        Err(_) if recv.is_over() => {
+            link.count_reset();
+            return link.count_empty();
+        }
         Err(error) => return link.refuse(&mut send, &mut recv, &error, Subject::Control),
     };
     let served = match kind {
@@ -63,13 +77,16 @@ async fn stream<T: wt::Session>(
         Ok(()) => {}
         Err(Refusal { error, subject }) => {
             tracing::debug!(?kind, %error, "request ended");
+            if recv.was_reset() {
+                link.count_reset();
+            }
             link.refuse(&mut send, &mut recv, &error, subject);
         }
     }
 }
 
 /// Why a request is not served, and what the reason is about: the same error has different codes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Refusal {
     error: Error,
     subject: Subject,
@@ -110,17 +127,13 @@ async fn request<T: wt::Session, M: crate::coding::Decode>(
     Ok(request)
 }
 
-/// Finds the broadcast that a request names, wherever it comes from but the peer itself.
-async fn broadcast<T: wt::Session>(link: &Link<T>, path: &PathOwned) -> Served<BroadcastConsumer> {
-    let origin = link
-        .publish
-        .as_ref()
-        .ok_or_else(|| Refusal::route(Error::NotFound))?;
-    let pending = origin.request_broadcast(path).map_err(Refusal::route)?;
-    let broadcast = pending.await.map_err(Refusal::route)?;
-    match link.may_show(&broadcast) {
-        true => Ok(broadcast),
-        false => Err(Refusal::route(Error::NotFound)),
+/// One of the things that a session may have so many of at a time.
+fn seat<T: wt::Session>(link: &Link<T>, gauge: Gauge, limit: usize) -> Served<Seat> {
+    let seat = link.held.seat(gauge);
+    match link.held.get(gauge) > limit {
+        // As for any queue that is full: later there may be room.
+        true => Err(Refusal::control(Error::Timeout)),
+        false => Ok(seat),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize},
+        atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -19,6 +19,8 @@ use crate::{
     BroadcastConsumer, Error, Origin, OriginConsumer, OriginProducer, Result, Runtime, Subject,
     Version,
     coding::{Reader, Writer},
+    held::Held,
+    rate::Bucket,
     session::{Close, Control},
     tasks::{TaskSet, Tasks},
 };
@@ -47,8 +49,18 @@ pub(crate) struct Link<T: wt::Session> {
     pub(super) subscriptions: subscriber::Subscriptions,
     /// Frames of the peer that have not come whole.
     pub(super) assembly: subscriber::Assembly,
-    /// Subscriptions of the peer that are served.
-    pub(super) serving: AtomicUsize,
+    /// Groups that wait for the peer.
+    pub(super) pins: publisher::Pins,
+    /// What the peer asked for that was not here.
+    pub(super) lookups: publisher::Lookups,
+    /// What the peer makes this side hold.
+    pub(super) held: Arc<Held>,
+    /// The most announcements the peer may have.
+    pub(super) announces: usize,
+    /// How often the peer may change them.
+    pub(super) announcing: Bucket,
+    /// How often the peer may give up a stream.
+    pub(super) resets: Bucket,
     /// Whether GOAWAY has come, which it may once.
     pub(super) going_away: AtomicBool,
 }
@@ -142,6 +154,26 @@ impl<T: wt::Session> Link<T> {
         Ok(())
     }
 
+    /// Takes note of a stream that ended before its first byte: QUIC lets that happen, and it means nothing.
+    pub(super) fn count_empty(&self) {
+        let empty = &self.runtime.gauges().empty_streams;
+        empty.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes note of a stream that the peer opened and gave up. One that does little else is let go.
+    pub(super) fn count_reset(&self) {
+        if self.resets.take(self.runtime.now()).is_err() {
+            self.exceed("reset_rate");
+        }
+    }
+
+    /// Ends the session because the peer passed a limit, which it is told.
+    pub(super) fn exceed(&self, limit: &str) {
+        tracing::warn!(limit, "limit passed");
+        let reason = format!("limit passed: {limit}");
+        self.control.close(Error::BoundsExceeded, &reason);
+    }
+
     /// Ends the session because of `error`.
     pub(super) fn fail(&self, error: Error) {
         let reason = error.to_string();
@@ -197,7 +229,10 @@ impl<T: wt::Session> Link<T> {
     /// A reader with the limits of this session.
     pub(super) fn reader(&self, recv: T::RecvStream) -> Reader<T::RecvStream> {
         let mut reader = Reader::new(recv, self.version);
-        reader.set_limit(self.runtime.limits().control_message);
+        let limits = self.runtime.limits();
+        reader.set_limit(limits.control_message);
+        reader.set_buffer(limits.read_buffer);
+        reader.set_patience(&self.runtime, limits.control_timeout);
         reader
     }
 

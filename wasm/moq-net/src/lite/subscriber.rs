@@ -1,6 +1,7 @@
 //! The half of a session that asks, and takes what the peer sends.
 
 mod announce;
+mod assembly;
 mod datagram;
 mod frames;
 mod group;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 
 use web_transport_trait as wt;
 
-pub(super) use frames::{Assembly, receive};
+pub(super) use assembly::Assembly;
+pub(super) use frames::receive;
 pub(super) use table::{Registration, Subscriptions};
 
 use super::{DataType, session::Link};
-use crate::{Error, Result, Subject, coding::Reader};
+use crate::{Error, Result, Subject, coding::Reader, held::Gauge};
 
 /// Takes every stream and datagram the peer sends, and asks for its announcements.
 pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
@@ -35,9 +37,18 @@ pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
 
 /// Reads what a stream is for, and takes it.
 async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStream>) {
+    let _seat = link.held.seat(Gauge::Streams);
     let limit = link.runtime.limits().control_timeout;
     let result = match link.deadline(limit, recv.decode_maybe()).await {
-        Ok(Some(DataType::Group)) => group::receive(&link, &mut recv).await,
+        Ok(Some(DataType::Group)) => match group::header(&link, &mut recv).await {
+            Ok(header) => group::receive(&link, &mut recv, header).await,
+            Err(error) => {
+                if recv.was_reset() {
+                    link.count_reset();
+                }
+                Err(error)
+            }
+        },
         Ok(Some(DataType::Setup)) => {
             // Whatever is wrong with it, there is no session without it.
             if let Err(error) = setup(&link, &mut recv).await {
@@ -49,7 +60,14 @@ async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStre
             return;
         }
         // Over before it began.
-        Ok(None) => return,
+        Ok(None) => {
+            link.count_reset();
+            return link.count_empty();
+        }
+        Err(_) if recv.is_over() => {
+            link.count_reset();
+            return link.count_empty();
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = result {

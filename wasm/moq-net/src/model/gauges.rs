@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use crate::Runtime;
+use crate::{Runtime, held::Gauge};
 
 /// What exists right now in one runtime. Every count returns to its start when the handles are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,12 +26,30 @@ pub struct Stats {
     pub consumers: usize,
     /// Subscriptions of tracks, confirmed or not.
     pub subscriptions: usize,
+    /// Announcements of peers.
+    pub announcements: usize,
+    /// Announce streams of peers.
+    pub interests: usize,
+    /// Subscriptions of peers, being served.
+    pub served_subscriptions: usize,
+    /// Streams of peers, being read or served.
+    pub served_streams: usize,
+    /// Fetches under way upstream.
+    pub upstream_fetches: usize,
+    /// Bytes of frames that have not come whole.
+    pub assembly_bytes: usize,
+    /// Bytes of groups that wait for slow peers.
+    pub unsent_bytes: usize,
     /// Bytes of all cached groups, with a fixed charge for each group and frame.
     pub cached_bytes: usize,
     /// Groups given up so far because the cache of the process was full.
     pub evicted_groups: u64,
     /// Datagrams dropped so far because they were too old or too many.
     pub dropped_datagrams: u64,
+    /// Datagrams refused so far because they were malformed or of no subscription.
+    pub refused_datagrams: u64,
+    /// Streams of peers that ended so far before their first byte, which means nothing.
+    pub empty_streams: u64,
     /// Tracks that have been given timestamps in another scale than their own (once per track).
     pub rescaled_tracks: u64,
 }
@@ -52,7 +70,11 @@ pub(crate) enum Kind {
 #[derive(Default)]
 pub(crate) struct Gauges {
     live: [AtomicUsize; 8],
+    /// What sessions hold.
+    pub(crate) held: [AtomicUsize; Gauge::COUNT],
     dropped_datagrams: AtomicU64,
+    pub(crate) refused_datagrams: AtomicU64,
+    pub(crate) empty_streams: AtomicU64,
     pub(crate) rescaled_tracks: AtomicU64,
 }
 
@@ -62,10 +84,22 @@ impl Gauges {
             .fetch_add(count as u64, Ordering::Relaxed);
     }
 
+    /// What all sessions hold together.
+    pub(crate) fn held(&self, gauge: Gauge) -> usize {
+        self.held[gauge as usize].load(Ordering::Relaxed)
+    }
+
     /// The counts; the cache's own figures are left for the pool to fill in.
     pub(crate) fn stats(&self) -> Stats {
         let live = |kind: Kind| self.live[kind as usize].load(Ordering::Relaxed);
+        let held = |gauge| self.held(gauge);
         Stats {
+            announcements: held(Gauge::Announcements),
+            interests: held(Gauge::Interests),
+            served_subscriptions: held(Gauge::Subscriptions),
+            served_streams: held(Gauge::Streams),
+            assembly_bytes: held(Gauge::Assembly),
+            unsent_bytes: held(Gauge::Unsent),
             origins: live(Kind::Origin),
             broadcasts: live(Kind::Broadcast),
             tracks: live(Kind::Track),
@@ -75,6 +109,8 @@ impl Gauges {
             consumers: live(Kind::Consumer),
             subscriptions: live(Kind::Subscription),
             dropped_datagrams: self.dropped_datagrams.load(Ordering::Relaxed),
+            refused_datagrams: self.refused_datagrams.load(Ordering::Relaxed),
+            empty_streams: self.empty_streams.load(Ordering::Relaxed),
             rescaled_tracks: self.rescaled_tracks.load(Ordering::Relaxed),
             ..Stats::default()
         }

@@ -165,6 +165,47 @@ impl Net {
         self.executor.run_until_idle();
         (session, theirs, stream)
     }
+
+    /// A server session over one end of a connection whose other end is played by the test, which has said `setup` (where
+    /// there is a SETUP). `uri` is the path that the transport's own request named.
+    ///
+    /// # Errors
+    /// Why the client was turned away.
+    pub fn server(
+        &self,
+        version: Version,
+        end: &End,
+        setup: &str,
+        uri: Option<&str>,
+    ) -> (moq_net::Result<Session>, Transport, Option<(Send, Recv)>) {
+        let (theirs, ours) = pair(Self::options(version));
+        let mut config = end.config(&self.runtime, version);
+        config.path = uri.map(str::to_owned);
+        let server = Server::new(config);
+        let hello = async {
+            if version.has_setup_stream() {
+                let mut send = theirs.open_uni().await.expect("open");
+                send.write_chunk(hex(setup).into()).await.expect("open");
+                send.finish().expect("open");
+            }
+            if !version.has_session_stream() {
+                return None;
+            }
+            let (mut send, mut recv) = theirs.open_bi().await.expect("open");
+            let offer = format!("20 000a 01 c0000000{:08x} 00", version.code());
+            send.write_chunk(hex(&offer).into()).await.expect("open");
+            recv.read_chunk(usize::MAX).await.expect("SERVER_SETUP");
+            Some((send, recv))
+        };
+        let (request, stream) = self.executor.run_until(join(server.accept(ours), hello));
+        let session = request.map(|request| {
+            let (session, driver) = request.ok(end.publish.clone(), end.subscribe.clone());
+            drop(self.executor.spawn(driver));
+            session
+        });
+        self.executor.run_until_idle();
+        (session, theirs, stream)
+    }
 }
 
 /// A path in a test.

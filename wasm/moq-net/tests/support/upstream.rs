@@ -38,6 +38,39 @@ impl<'a> Upstream<'a> {
             // No parameters: no probe, no hop.
             raw.uni_fin("01 01 00");
         }
+        Self::over(net, version, origin, session, raw, stream)
+    }
+
+    /// As [`new`](Self::new), where the test's publisher is the client.
+    pub fn server(net: &'a Net, version: Version) -> Self {
+        let origin = net.origin(2);
+        let (session, transport, stream) =
+            net.server(version, &End::subscribe(&origin), "01 01 00", None);
+        let raw = Raw {
+            executor: &net.executor,
+            transport,
+        };
+        if version.has_setup_stream() {
+            raw.read_uni().expect("a SETUP");
+        }
+        Self::over(
+            net,
+            version,
+            origin,
+            session.expect("accepted"),
+            raw,
+            stream,
+        )
+    }
+
+    fn over(
+        net: &'a Net,
+        version: Version,
+        origin: OriginProducer,
+        session: Session,
+        raw: Raw<'a>,
+        stream: Option<(Send, Recv)>,
+    ) -> Self {
         Self {
             net,
             origin,
@@ -58,6 +91,7 @@ impl<'a> Upstream<'a> {
             Version::Lite04 => "08 01 04726f6f6d 01 01",
             Version::Lite05Wip => "02 01 01  07 01 04726f6f6d 00",
             Version::Lite05 => "02 00 01  07 01 04726f6f6d 00",
+            Version::Lite07Wip => "02 00 01  00 0c 00 00 04726f6f6d 00 00 00 00 00",
             _ => "02 00 01  00 08 04726f6f6d 00 00 00",
         });
         let broadcast = self.net.executor.run_until(async {
@@ -94,9 +128,10 @@ impl<'a> Upstream<'a> {
         if self.version.has_track_stream() {
             let mut track = self.accept("06");
             track.read();
-            track.write(match self.version.has_ordered() {
-                true => "06 7f 00 5388 43e8",
-                false => "05 7f 5388 43e8",
+            track.write(match self.version {
+                Version::Lite05 => "06 7f 00 5388 43e8",
+                Version::Lite07Wip => "05 7f 9388 83e8",
+                _ => "05 7f 5388 43e8",
             });
             track.fin();
         }

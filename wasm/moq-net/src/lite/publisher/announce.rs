@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use web_transport_trait as wt;
 
-use super::{Refusal, Served, abandoned, request};
+use super::{Refusal, Served, abandoned, request, seat};
 use crate::{
     AnnounceConsumer, Announced, BroadcastConsumer, Error, OriginConsumer, PathOwned, Result,
     coding::{Reader, Writer},
+    held::Gauge,
     lite::{
         AnnounceEncoder, AnnounceEvent, AnnounceOk, AnnounceRequest, Cost, MAX_HOPS, Route,
         session::{Link, first},
@@ -22,6 +23,7 @@ pub(super) async fn serve<T: wt::Session>(
     recv: &mut Reader<T::RecvStream>,
 ) -> Served {
     let request: AnnounceRequest = request(link, recv).await?;
+    let _seat = seat(link, Gauge::Interests, link.runtime.limits().interests)?;
     if let Some(hop) = request.exclude_hop {
         link.add_peer_hop(hop);
     }

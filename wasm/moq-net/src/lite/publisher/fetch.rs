@@ -5,7 +5,7 @@ use std::sync::Arc;
 use web_transport_trait as wt;
 
 use super::{
-    Refusal, Served, abandoned, broadcast, delivered, frames::Content, order::of_fetch, request,
+    Refusal, Served, abandoned, delivered, frames::Content, lookup, order::of_fetch, request,
 };
 use crate::{
     Fetch as Wish, GroupConsumer, Result,
@@ -30,10 +30,10 @@ pub(super) async fn serve<T: wt::Session>(
     // Published 05 reads an early FIN as a cancel; 05-wip, where it was an ordinary thing to do, does not.
     let fin_cancels = !link.version.has_fetch_ok();
     let work = async {
-        let broadcast = broadcast(link, &fetch.broadcast).await?;
-        let track = broadcast
-            .track(fetch.track.as_str())
-            .map_err(Refusal::data)?;
+        let track = lookup::track(link, &fetch.broadcast, &fetch.track, |track| {
+            std::future::ready(Ok(track))
+        })
+        .await?;
         let wish = Wish::default()
             .with_priority(fetch.priority)
             .with_frame_start(fetch.frame_start);
@@ -67,12 +67,14 @@ async fn write<T: wt::Session>(
     end: Option<u64>,
 ) -> Result<()> {
     let stall = link.runtime.limits().stall;
+    let pin = link.pins.pin(&group);
     let mut content = Content::new(group, end, link.version);
     let mut turn = 0;
     loop {
         let ended = content.collect(send)?;
         if send.queued() > 0 {
-            link.deadline(stall, send.flush()).await?;
+            link.deadline(stall, pin.unless_given_up(content.sent(), send.flush()))
+                .await?;
         }
         if ended {
             return link.deadline(stall, delivered(send)).await;

@@ -28,6 +28,8 @@ pub(super) struct Content {
     found: Option<Item>,
     /// The last frame to write, inclusive.
     end: Option<u64>,
+    /// Bytes of payload that were queued so far.
+    sent: usize,
 }
 
 enum Item {
@@ -49,11 +51,17 @@ impl Content {
             rest: Bytes::new(),
             found: None,
             end,
+            sent: 0,
         }
     }
 
     pub(super) const fn group(&self) -> &GroupConsumer {
         &self.group
+    }
+
+    /// Bytes of payload that were queued so far.
+    pub(super) const fn sent(&self) -> usize {
+        self.sent
     }
 
     /// Ready when there is something to write.
@@ -86,6 +94,7 @@ impl Content {
             if !self.rest.is_empty() {
                 let size = self.rest.len().min(BATCH - writer.queued());
                 writer.put_chunk(self.rest.split_to(size));
+                self.sent += size;
                 continue;
             }
             let item = match self.found.take() {

@@ -10,7 +10,7 @@ use std::{
 use kio::Waiter;
 use web_transport_trait as wt;
 
-use super::{frames::Content, order::Order};
+use super::{frames::Content, order::Order, pins::Pin};
 use crate::{
     Error, GroupConsumer, Result, Runtime, Sleep,
     coding::Writer,
@@ -40,9 +40,10 @@ impl<T: wt::Session> Outgoing<T> {
     /// # Errors
     /// Why the stream was reset, or never opened.
     pub(super) async fn send(self) -> Result<()> {
-        let mut writer = self.open().await?;
+        let pin = self.link.pins.pin(&self.group);
+        let mut writer = pin.unless_given_up(0, self.open()).await?;
         let mut content = Content::new(self.group.clone(), self.end, self.link.version);
-        let sent = self.write(&mut writer, &mut content).await;
+        let sent = self.write(&mut writer, &mut content, &pin).await;
         if let Err(error) = &sent {
             writer.reset(error);
         }
@@ -66,7 +67,12 @@ impl<T: wt::Session> Outgoing<T> {
         Ok(Writer::new(opened.await?, self.link.version))
     }
 
-    async fn write(&self, writer: &mut Writer<T::SendStream>, content: &mut Content) -> Result<()> {
+    async fn write(
+        &self,
+        writer: &mut Writer<T::SendStream>,
+        content: &mut Content,
+        pin: &Pin<'_>,
+    ) -> Result<()> {
         let sequence = self.group.sequence();
         let mut order = self.order.of(sequence);
         writer.set_priority(order);
@@ -81,7 +87,8 @@ impl<T: wt::Session> Outgoing<T> {
         loop {
             let ended = content.collect(writer)?;
             if writer.queued() > 0 {
-                self.flush(writer).await?;
+                pin.unless_given_up(content.sent(), self.flush(writer))
+                    .await?;
             }
             if ended {
                 break;

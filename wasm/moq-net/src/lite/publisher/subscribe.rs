@@ -2,10 +2,7 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,10 +10,11 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use kio::Waiter;
 use web_transport_trait as wt;
 
-use super::{Refusal, Served, broadcast, group::Outgoing, order::Order, request};
+use super::{Refusal, Served, group::Outgoing, lookup, order::Order, request, seat};
 use crate::{
     Error, GroupConsumer, Result, Subject, Subscription, TrackSubscriber,
     coding::{Reader, Writer},
+    held::Gauge,
     lite::{
         Compression, Datagram, Preferences, Subscribe, SubscribeOk, SubscribeReply,
         SubscribeUpdate, TrackProperties,
@@ -32,7 +30,11 @@ pub(super) async fn serve<T: wt::Session>(
     recv: &mut Reader<T::RecvStream>,
 ) -> Served {
     let subscribe: Subscribe = request(link, recv).await?;
-    let _seat = Seat::take(link).map_err(Refusal::control)?;
+    let _seat = seat(
+        link,
+        Gauge::Subscriptions,
+        link.runtime.limits().subscriptions,
+    )?;
     let id = subscribe.id;
     let Some((subscriber, preferences)) = resolve(link, recv, subscribe).await? else {
         // Gone before there was anything to serve: as polite as an ordinary end.
@@ -63,27 +65,6 @@ pub(super) async fn serve<T: wt::Session>(
     served
 }
 
-/// One of the subscriptions that the peer may have at a time.
-struct Seat<'a>(&'a AtomicUsize);
-
-impl<'a> Seat<'a> {
-    /// # Errors
-    /// [`Error::Timeout`], as for any queue that is full: later there may be room.
-    fn take<T: wt::Session>(link: &'a Link<T>) -> Result<Self> {
-        let seat = Self(&link.serving);
-        match link.serving.fetch_add(1, Ordering::Relaxed) >= link.runtime.limits().subscriptions {
-            true => Err(Error::Timeout),
-            false => Ok(seat),
-        }
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Finds the track and subscribes to it, while the subscriber may still change its mind or leave (`None`).
 async fn resolve<T: wt::Session>(
     link: &Arc<Link<T>>,
@@ -92,12 +73,15 @@ async fn resolve<T: wt::Session>(
 ) -> Served<Option<(TrackSubscriber, Preferences)>> {
     let mut preferences = subscribe.preferences;
     let wish = wish(&preferences);
-    let found = async {
-        let broadcast = broadcast(link, &subscribe.broadcast).await?;
-        let track = broadcast.track(subscribe.track).map_err(Refusal::data)?;
-        let pending = track.subscribe(wish).map_err(Refusal::data)?;
-        pending.await.map_err(Refusal::data)
-    };
+    let found = lookup::track(
+        link,
+        &subscribe.broadcast,
+        &subscribe.track,
+        |track| async move {
+            let pending = track.subscribe(wish).map_err(Refusal::data)?;
+            pending.await.map_err(Refusal::data)
+        },
+    );
     let mut found = pin!(found);
     loop {
         let mut update = pin!(recv.decode_maybe::<SubscribeUpdate>());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use web_transport_trait as wt;
 
-use super::{Refusal, Served, broadcast, delivered, request, unless_abandoned};
+use super::{Refusal, Served, delivered, lookup, request, unless_abandoned};
 use crate::{
     Timescale,
     coding::{Reader, Writer},
@@ -18,11 +18,9 @@ pub(super) async fn serve<T: wt::Session>(
     recv: &mut Reader<T::RecvStream>,
 ) -> Served {
     let query: TrackQuery = request(link, recv).await?;
-    let info = async {
-        let broadcast = broadcast(link, &query.broadcast).await?;
-        let track = broadcast.track(query.track).map_err(Refusal::data)?;
+    let info = lookup::track(link, &query.broadcast, &query.track, |track| async move {
         track.info().await.map_err(Refusal::data)
-    };
+    });
     let info = unless_abandoned(recv, true, info).await?;
     send.put(&TrackInfo {
         priority: info.priority,

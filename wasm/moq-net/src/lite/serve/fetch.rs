@@ -13,8 +13,13 @@ use crate::{
 
 /// Answers `request` with what the peer has. Every way out answers it.
 pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: GroupRequest) {
+    let fetches = source.link.runtime.fetches();
+    let mut permit = None;
     let answer = {
-        let mut answer = std::pin::pin!(ask(&source, &request));
+        let mut answer = std::pin::pin!(async {
+            permit = Some(fetches.acquire().await);
+            ask(&source, &request).await
+        });
         kio_poll(|waiter, cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(answer),
             // Everybody who asked is gone.
@@ -26,12 +31,13 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
         Ok(answer) => answer,
         Err(error) => return request.reject(error),
     };
+    let priority = request.priority();
     let group = match request.accept(info) {
         Ok(group) => group,
         // It came another way meanwhile, or the track is over.
         Err(error) => return refuse(&mut send, &mut recv, &error),
     };
-    match fill(&source, &mut recv, &group).await {
+    match fill(&source, priority, &mut recv, &group).await {
         Ok(()) => {
             // Only now: an earlier FIN would have been a cancel. What becomes of it changes nothing.
             let _sent = send.finish().await;
@@ -97,6 +103,7 @@ fn check(ok: &FetchOk, sequence: u64) -> Result<TrackInfo> {
 /// Copies the frames until the end, or until nobody has read the group for so long that nobody will.
 async fn fill<T: wt::Session>(
     source: &Source<T>,
+    priority: u8,
     recv: &mut Reader<T::RecvStream>,
     group: &GroupProducer,
 ) -> Result<()> {
@@ -105,6 +112,7 @@ async fn fill<T: wt::Session>(
     let mut received = std::pin::pin!(subscriber::receive(
         runtime,
         &source.link.assembly,
+        priority,
         recv,
         group
     ));

@@ -10,12 +10,15 @@ use web_transport_trait as wt;
 
 use super::{Source, poll_pinned};
 use crate::{
-    Error, Result, Subscription, TrackInfo, TrackProducer,
+    Error, Result, Sleep, Subscription, TrackInfo, TrackProducer,
     coding::{Reader, Writer},
     lite::{
         self, Compression, ControlType, Preferences, Subscribe, SubscribeReply, SubscribeUpdate,
-        TrackQuery, session::kio_poll, subscriber::Registration,
+        TrackQuery,
+        session::{kio_poll, poll_some},
+        subscriber::Registration,
     },
+    rate::Bucket,
     tasks::BoxFuture,
 };
 
@@ -188,6 +191,7 @@ async fn run<T: wt::Session>(
         source: &source,
         wanted: &wanted,
         sent: *wanted.lock(),
+        updates: Bucket::new(link.runtime.limits().update_rate),
         registration,
         start: None,
         end: None,
@@ -212,6 +216,8 @@ struct Running<'a, T: wt::Session> {
     wanted: &'a Shared<Wanted>,
     /// What the publisher was told last.
     sent: Wanted,
+    /// How often it may be told.
+    updates: Bucket,
     registration: Registration,
     /// The first group, once the publisher has said so.
     start: Option<u64>,
@@ -240,6 +246,8 @@ impl<T: wt::Session> Running<'_, T> {
     ) -> Result<u64> {
         let link = &self.source.link;
         let limit = link.runtime.limits().control_timeout;
+        self.registration
+            .set_priority(self.sent.subscription.priority);
         send.put(&ControlType::Subscribe)?;
         send.put(&Subscribe {
             id: self.registration.id(),
@@ -266,6 +274,7 @@ impl<T: wt::Session> Running<'_, T> {
                 },
                 Step::Changed(wanted) => {
                     self.sent = wanted;
+                    self.registration.set_priority(wanted.subscription.priority);
                     send.put(&SubscribeUpdate {
                         preferences: self.preferences(),
                     })?;
@@ -302,7 +311,9 @@ impl<T: wt::Session> Running<'_, T> {
 
     /// The next thing that happens.
     async fn step(&self, recv: &mut Reader<T::RecvStream>) -> Step {
+        let runtime = &self.source.link.runtime;
         let mut reply = std::pin::pin!(recv.decode_maybe());
+        let mut held: Option<Sleep> = None;
         kio_poll(|waiter, cx| {
             if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
                 return Poll::Ready(Step::Reply(reply));
@@ -320,7 +331,19 @@ impl<T: wt::Session> Running<'_, T> {
                     true => Poll::Pending,
                     false => Poll::Ready(*wanted),
                 });
-            changed.map(Step::Changed)
+            let Poll::Ready(wanted) = changed else {
+                return Poll::Pending;
+            };
+            // Viewers who cannot make up their minds must not cost the publisher as much: the last wish counts.
+            loop {
+                if poll_some(&mut held, cx).is_pending() && held.is_some() {
+                    return Poll::Pending;
+                }
+                match self.updates.take(runtime.now()) {
+                    Ok(()) => return Poll::Ready(Step::Changed(wanted)),
+                    Err(next) => held = Some(runtime.sleep_until(next)),
+                }
+            }
         })
         .await
     }

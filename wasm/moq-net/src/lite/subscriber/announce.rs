@@ -8,6 +8,7 @@ use super::routes::Routes;
 use crate::{
     Error, PathOwned, Result,
     coding::Reader,
+    held::{Gauge, Seat},
     lite::{
         Announce, AnnounceDecoder, AnnounceInit, AnnounceOk, AnnounceRequest, ControlType,
         session::Link,
@@ -64,13 +65,14 @@ async fn hear<T: wt::Session>(link: &Arc<Link<T>>, prefix: PathOwned) -> Result<
 
     let mut decoder = AnnounceDecoder::new(link.version);
     let mut routes = Routes::new(link.clone(), prefix);
-    begin(link, &mut recv, &mut decoder, &mut routes).await?;
+    let mut seat = link.held.seat(Gauge::Announcements);
+    seat.set(0);
+    begin(link, &mut recv, &mut decoder, &mut routes, &mut seat).await?;
     while let Some(message) = recv.decode_maybe::<Announce>().await.map_err(reading)? {
+        // Who changes too much is not read for a while: nothing is lost by it, and the others have their turn.
+        link.announcing.wait(&link.runtime).await;
         let event = decoder.decode(message).map_err(violation)?;
-        if decoder.len() > link.runtime.limits().announces {
-            tracing::warn!("too many announcements");
-            return Err(Failure::Session(Error::BoundsExceeded));
-        }
+        count(link, &mut seat, decoder.len())?;
         if let Some(event) = event {
             routes.apply(event);
         }
@@ -80,22 +82,35 @@ async fn hear<T: wt::Session>(link: &Arc<Link<T>>, prefix: PathOwned) -> Result<
     Ok(())
 }
 
+/// Takes note of how many announcements of this stream are live.
+fn count<T: wt::Session>(link: &Link<T>, seat: &mut Seat, live: usize) -> Result<(), Failure> {
+    seat.set(live);
+    let all = link.runtime.gauges().held(Gauge::Announcements);
+    let limit = if link.held.get(Gauge::Announcements) > link.announces {
+        "announces"
+    } else if all > link.runtime.limits().total_announces {
+        "total_announces"
+    } else {
+        return Ok(());
+    };
+    link.exceed(limit);
+    Err(Failure::Session(Error::BoundsExceeded))
+}
+
 /// Reads what comes before the announcements.
 async fn begin<T: wt::Session>(
     link: &Arc<Link<T>>,
     recv: &mut Reader<T::RecvStream>,
     decoder: &mut AnnounceDecoder,
     routes: &mut Routes<T>,
+    seat: &mut Seat,
 ) -> Result<(), Failure> {
     let limits = link.runtime.limits();
     if link.version.has_announce_init() {
         recv.set_limit(limits.announce_init);
         let init: AnnounceInit = recv.decode().await.map_err(reading)?;
         recv.set_limit(limits.control_message);
-        if init.suffixes.len() > limits.announces {
-            tracing::warn!("too many announcements");
-            return Err(Failure::Session(Error::BoundsExceeded));
-        }
+        count(link, seat, init.suffixes.len())?;
         for event in decoder.init(init).map_err(violation)? {
             routes.apply(event);
         }

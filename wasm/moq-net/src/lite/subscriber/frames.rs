@@ -1,48 +1,19 @@
 //! From the bytes of a stream to the frames of a group, for group streams and fetches alike.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use web_transport_trait as wt;
 
+use super::assembly::Assembly;
 use crate::{
-    Error, Frame, GroupProducer, Result, Runtime, Timestamp,
+    Error, Frame, FrameProducer, GroupProducer, Result, Runtime, Timestamp,
     coding::Reader,
-    lite::{FrameHeader, Frames, session::deadline},
+    lite::{
+        FrameHeader, Frames,
+        session::{deadline, kio_poll},
+    },
     tasks::yield_now,
 };
-
-/// Bytes of frames that one session has received in part.
-#[derive(Default)]
-pub(crate) struct Assembly(AtomicUsize);
-
-/// The part of it that one frame has.
-struct Share<'a> {
-    assembly: &'a Assembly,
-    bytes: usize,
-}
-
-impl Share<'_> {
-    /// Counts what has arrived.
-    ///
-    /// # Errors
-    /// [`Error::FrameTooLarge`] when all unfinished frames of the session together have become too large.
-    fn grow(&mut self, bytes: usize, runtime: &Runtime) -> Result<()> {
-        self.bytes += bytes;
-        let before = self.assembly.0.fetch_add(bytes, Ordering::Relaxed);
-        let limits = runtime.limits();
-        let limit = limits.max_frame.saturating_add(limits.assembly_bytes);
-        match before.saturating_add(bytes) > limit {
-            true => Err(Error::FrameTooLarge),
-            false => Ok(()),
-        }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.assembly.0.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
 
 /// Chunks read before other streams get a turn.
 const TURN: usize = 16;
@@ -57,6 +28,7 @@ const TURN: usize = 16;
 pub(crate) async fn receive<R: wt::RecvStream>(
     runtime: &Runtime,
     assembly: &Assembly,
+    priority: u8,
     recv: &mut Reader<R>,
     group: &GroupProducer,
 ) -> Result<()> {
@@ -78,7 +50,14 @@ pub(crate) async fn receive<R: wt::RecvStream>(
             group.write_frames(whole.drain(..))?;
         }
         if let Some(frame) = partial {
-            pieces(runtime, assembly, recv, group, frame).await?;
+            let producer = group.create_frame(frame)?;
+            let taken = pieces(runtime, assembly, priority, recv, &producer).await;
+            if let Err(error) = &taken {
+                // The frame fails for the reason, not for having lost its owner.
+                let _over = producer.abort(error.clone());
+            }
+            taken?;
+            producer.finish()?;
             continue;
         }
         turn += 1;
@@ -116,29 +95,25 @@ fn check(runtime: &Runtime, group: &GroupProducer, header: FrameHeader) -> Resul
 async fn pieces<R: wt::RecvStream>(
     runtime: &Runtime,
     assembly: &Assembly,
+    priority: u8,
     recv: &mut Reader<R>,
-    group: &GroupProducer,
-    frame: Frame,
+    frame: &FrameProducer,
 ) -> Result<()> {
-    let producer = group.create_frame(frame)?;
-    let mut left = frame.size;
-    let mut share = Share { assembly, bytes: 0 };
+    let mut left = frame.info().size;
+    let share = assembly.begin(priority);
     while left > 0 {
-        let piece = deadline(runtime, runtime.limits().stall, recv.read_exact_chunk(left)).await;
-        match piece {
-            Ok(piece) => {
-                left -= piece.len();
-                share.grow(piece.len(), runtime).inspect_err(|error| {
-                    let _over = producer.abort(error.clone());
-                })?;
-                producer.write(piece)?;
-            }
-            Err(error) => {
-                // The frame fails for the reason, not for having lost its owner.
-                let _over = producer.abort(error.clone());
-                return Err(error);
-            }
-        }
+        let piece = {
+            let read = deadline(runtime, runtime.limits().stall, recv.read_exact_chunk(left));
+            let mut read = std::pin::pin!(read);
+            kio_poll(|waiter, cx| match share.poll_given_up(waiter) {
+                Poll::Ready(()) => Poll::Ready(Err(Error::FrameTooLarge)),
+                Poll::Pending => read.as_mut().poll(cx),
+            })
+            .await?
+        };
+        left -= piece.len();
+        share.grow(piece.len());
+        frame.write(piece)?;
     }
-    producer.finish()
+    Ok(())
 }

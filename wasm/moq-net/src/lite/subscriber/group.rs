@@ -11,6 +11,18 @@ use crate::{
     lite::{GroupHeader, session::Link},
 };
 
+/// Reads which group it is.
+///
+/// # Errors
+/// What is wrong with the header.
+pub(super) async fn header<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    recv: &mut Reader<T::RecvStream>,
+) -> Result<GroupHeader> {
+    let limit = link.runtime.limits().control_timeout;
+    link.deadline(limit, recv.decode()).await
+}
+
 /// Takes a group stream into the track it belongs to.
 ///
 /// # Errors
@@ -18,9 +30,8 @@ use crate::{
 pub(super) async fn receive<T: wt::Session>(
     link: &Arc<Link<T>>,
     recv: &mut Reader<T::RecvStream>,
+    header: GroupHeader,
 ) -> Result<()> {
-    let limit = link.runtime.limits().control_timeout;
-    let header: GroupHeader = link.deadline(limit, recv.decode()).await?;
     // Ids are ours: one we do not know is over.
     let subscription = link.subscriptions.get(header.subscribe).ok_or(UNWANTED)?;
     if let Err(error) = subscription.arrive(header.sequence) {
@@ -34,12 +45,15 @@ pub(super) async fn receive<T: wt::Session>(
         return Err(Error::ProtocolViolation);
     }
     let track = subscription.track().await.ok_or(UNWANTED)?;
+    // Groups cost something however small they are: more than that must wait, and their publisher with them.
+    subscription.pace.wait(&link.runtime).await;
+    let priority = subscription.priority();
     let group = track.create_group(Group {
         sequence: header.sequence,
     })?;
     subscription.account();
     drop((subscription, track));
-    take(link, recv, group).await
+    take(link, recv, group, priority).await
 }
 
 /// Fills `group` from the stream.
@@ -47,9 +61,11 @@ async fn take<T: wt::Session>(
     link: &Link<T>,
     recv: &mut Reader<T::RecvStream>,
     group: GroupProducer,
+    priority: u8,
 ) -> Result<()> {
     let guard = Unfinished { link, group };
-    let received = frames::receive(&link.runtime, &link.assembly, recv, &guard.group).await;
+    let received =
+        frames::receive(&link.runtime, &link.assembly, priority, recv, &guard.group).await;
     if let Err(error) = &received {
         // Already over: then there is nothing left to fail.
         let _over = guard.group.abort(error.clone());

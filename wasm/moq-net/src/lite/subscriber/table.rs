@@ -2,18 +2,26 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     task::Poll,
 };
 
 use kio::{Shared, Waiter};
 
-use crate::{Error, Result, TrackProducer};
+use crate::{
+    Error, Result, TrackProducer,
+    rate::{Bucket, Rate},
+};
 
 /// The subscriptions of one session.
-#[derive(Default, Clone)]
+#[derive(Clone)]
 pub(crate) struct Subscriptions {
     table: Arc<Mutex<Table>>,
+    /// New groups of each.
+    rate: Rate,
 }
 
 #[derive(Default)]
@@ -26,6 +34,10 @@ struct Table {
 #[derive(Clone)]
 pub(crate) struct Subscription {
     state: Shared<State>,
+    /// How often a new group may come.
+    pub(super) pace: Arc<Bucket>,
+    /// The priority the publisher was told last.
+    priority: Arc<AtomicU8>,
 }
 
 #[derive(Default)]
@@ -45,6 +57,14 @@ struct State {
 }
 
 impl Subscriptions {
+    /// No subscriptions, each of which may have new groups at this rate.
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self {
+            table: Arc::default(),
+            rate,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,6 +76,8 @@ impl Subscriptions {
         table.next += 1;
         let subscription = Subscription {
             state: Shared::default(),
+            pace: Arc::new(Bucket::new(self.rate)),
+            priority: Arc::default(),
         };
         table.live.insert(id, subscription.clone());
         drop(table);
@@ -91,6 +113,13 @@ impl Drop for Registration {
 impl Registration {
     pub(crate) const fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Says which priority the publisher was told.
+    pub(crate) fn set_priority(&self, priority: u8) {
+        self.subscription
+            .priority
+            .store(priority, Ordering::Relaxed);
     }
 
     /// Says where groups go.
@@ -152,6 +181,11 @@ impl Registration {
 }
 
 impl Subscription {
+    /// The priority the publisher was told last.
+    pub(super) fn priority(&self) -> u8 {
+        self.priority.load(Ordering::Relaxed)
+    }
+
     /// Counts a stream or datagram with group `sequence`.
     ///
     /// # Errors

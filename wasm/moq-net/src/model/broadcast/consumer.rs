@@ -68,6 +68,12 @@ impl BroadcastConsumer {
         Ok(found.join())
     }
 
+    /// Whether a track of that name is here or has been asked for; asks nobody.
+    pub(crate) fn has_track(&self, name: &str) -> bool {
+        let state = self.shared.channel.read();
+        state.find(name).is_some() || state.requests.get(&Arc::from(name)).is_some()
+    }
+
     /// Whether every producer and handler is gone.
     pub fn is_closed(&self) -> bool {
         self.shared.channel.is_closed()

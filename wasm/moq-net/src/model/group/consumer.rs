@@ -56,6 +56,11 @@ impl GroupConsumer {
         }
     }
 
+    /// Bytes that a reader who took the first `sent` keeps from being dropped, about.
+    pub(crate) fn pending(&self, sent: usize) -> usize {
+        self.shared.channel.read().pending(sent)
+    }
+
     /// The same reader, going on at frame `index`.
     pub(crate) fn at(mut self, index: u64) -> Self {
         self.seek(index);

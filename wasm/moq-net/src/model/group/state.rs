@@ -48,6 +48,7 @@ impl Shared {
             start: new.first_frame,
             evicted: 0,
             bytes: 0,
+            total: 0,
             finished: false,
             abort: None,
             first: None,
@@ -149,6 +150,8 @@ pub(crate) struct State {
     evicted: u64,
     /// Declared payload bytes of the frames held, for the budget of the group.
     bytes: usize,
+    /// Declared payload bytes of all frames there ever were.
+    total: usize,
     finished: bool,
     abort: Option<Error>,
     /// The first frame there was, kept when the frame itself is dropped.
@@ -242,6 +245,11 @@ impl State {
         self.finished
     }
 
+    /// Bytes held that come after the first `sent`.
+    pub(crate) fn pending(&self, sent: usize) -> usize {
+        self.bytes.min(self.total.saturating_sub(sent))
+    }
+
     /// First and newest frame, for the question whether this group or an older one is stale.
     pub(crate) const fn span(&self) -> (Option<Stamp>, Option<Stamp>) {
         (self.first, self.newest)
@@ -273,6 +281,7 @@ impl State {
             ..stamp
         });
         self.bytes += slot.size();
+        self.total = self.total.saturating_add(slot.size());
         self.charge.add(slot.charged(limits.frame_overhead));
         self.frames.push_back(slot);
         while self.frames.len() > 1

@@ -82,6 +82,29 @@ impl OriginConsumer {
         AnnounceConsumer::new(self.shared.clone(), self.scope.clone())
     }
 
+    /// The broadcast of this path as far as that is known already; asks nobody.
+    pub(crate) fn peek_broadcast(&self, path: &Path<'_>) -> Option<BroadcastConsumer> {
+        let path = self.scope.absolute(path).ok()?;
+        if !self.scope.allows(&path) {
+            return None;
+        }
+        self.shared.change(|state, _| {
+            let announced = state.announced(&path).cloned();
+            announced.or_else(|| state.served(&path))
+        })
+    }
+
+    /// Whether a request for this path has any sense: it is in the scope, and there or served on request.
+    pub(crate) fn may_request(&self, path: &Path<'_>) -> bool {
+        let Ok(path) = self.scope.absolute(path) else {
+            return false;
+        };
+        self.scope.allows(&path)
+            && self.shared.change(|state, _| {
+                state.announced(&path).is_some() || state.requests.handled(&path)
+            })
+    }
+
     /// Waits until a broadcast is announced on exactly this path. `None` outside the scope, or when nothing can be announced any more.
     pub async fn announced_broadcast(&self, path: &Path<'_>) -> Option<BroadcastConsumer> {
         if !self.scope.allows(&self.scope.absolute(path).ok()?) {

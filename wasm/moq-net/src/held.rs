@@ -1,0 +1,128 @@
+//! What one session makes this process hold, counted where it is held.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::Runtime;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Gauge {
+    /// Bytes of frames that have not come whole.
+    Assembly,
+    /// Bytes of groups that wait to be sent. The cache is charged for them.
+    Unsent,
+    /// Announcements of the peer.
+    Announcements,
+    /// Announce streams of the peer.
+    Interests,
+    /// Subscriptions of the peer.
+    Subscriptions,
+    /// Streams of the peer that are read or served.
+    Streams,
+}
+
+impl Gauge {
+    pub(crate) const COUNT: usize = 6;
+
+    /// Bytes that one unit costs, about, besides what others are charged for.
+    const fn cost(self) -> usize {
+        match self {
+            Self::Assembly => 1,
+            Self::Unsent => 0,
+            Self::Announcements => 2048,
+            Self::Interests | Self::Subscriptions => 4096,
+            Self::Streams => 2048,
+        }
+    }
+
+    const ALL: [Self; Self::COUNT] = [
+        Self::Assembly,
+        Self::Unsent,
+        Self::Announcements,
+        Self::Interests,
+        Self::Subscriptions,
+        Self::Streams,
+    ];
+}
+
+/// The counts of one session. They are part of those of the process.
+pub(crate) struct Held {
+    runtime: Runtime,
+    counts: [AtomicUsize; Gauge::COUNT],
+}
+
+impl Held {
+    pub(crate) fn new(runtime: &Runtime) -> Arc<Self> {
+        Arc::new(Self {
+            runtime: runtime.clone(),
+            counts: Default::default(),
+        })
+    }
+
+    fn both(&self, gauge: Gauge) -> [&AtomicUsize; 2] {
+        let at = gauge as usize;
+        [&self.counts[at], &self.runtime.gauges().held[at]]
+    }
+
+    pub(crate) fn add(&self, gauge: Gauge, count: usize) {
+        for held in self.both(gauge) {
+            held.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn remove(&self, gauge: Gauge, count: usize) {
+        for held in self.both(gauge) {
+            held.fetch_sub(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self, gauge: Gauge) -> usize {
+        self.counts[gauge as usize].load(Ordering::Relaxed)
+    }
+
+    /// Bytes of memory this session costs, about, besides the cache.
+    pub(crate) fn bytes(&self) -> usize {
+        Gauge::ALL
+            .into_iter()
+            .map(|gauge| self.get(gauge).saturating_mul(gauge.cost()))
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Counts one more for as long as it is kept.
+    pub(crate) fn seat(self: &Arc<Self>, gauge: Gauge) -> Seat {
+        self.add(gauge, 1);
+        Seat {
+            held: self.clone(),
+            gauge,
+            count: 1,
+        }
+    }
+}
+
+/// A share of a count.
+pub(crate) struct Seat {
+    held: Arc<Held>,
+    gauge: Gauge,
+    count: usize,
+}
+
+impl Seat {
+    /// Changes how much it counts for.
+    pub(crate) fn set(&mut self, count: usize) {
+        if count >= self.count {
+            self.held.add(self.gauge, count - self.count);
+        } else {
+            self.held.remove(self.gauge, self.count - count);
+        }
+        self.count = count;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.held.remove(self.gauge, self.count);
+    }
+}
