@@ -139,6 +139,12 @@ impl Commands {
         self.tables.clear();
     }
 
+    /// What the worker is draining now.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn draining(&self) -> &[Command] {
+        &self.draining
+    }
+
     #[cfg(test)]
     pub(crate) fn take(&mut self) -> Vec<Command> {
         self.payload = 0;

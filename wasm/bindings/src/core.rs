@@ -8,6 +8,8 @@
 //! 3. After a trap never call anything again.
 
 mod broadcast;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod origin;
 mod producer;
 mod read;

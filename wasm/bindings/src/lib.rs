@@ -21,4 +21,7 @@ mod timer;
 mod transport;
 
 pub use crate::core::Core;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use crate::core::fuzzing;
 pub use error::ErrorData;

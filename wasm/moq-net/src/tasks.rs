@@ -31,13 +31,18 @@ pub(crate) struct Tasks {
 struct Queue {
     waiting: Vec<BoxFuture<()>>,
     waker: Option<Waker>,
+    /// The set is gone, and nobody would ever run what is added.
+    closed: bool,
 }
 
 impl Tasks {
-    /// Runs `task` beside the others until it ends or the set is dropped.
+    /// Runs `task` beside the others until it ends or the set is dropped; after that not at all.
     pub(crate) fn push(&self, task: impl Future<Output = ()> + MaybeSend + 'static) {
         let waker = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            if queue.closed {
+                return;
+            }
             queue.waiting.push(Box::pin(task));
             queue.waker.take()
         };
@@ -88,6 +93,20 @@ impl TaskSet {
             .unwrap_or_else(PoisonError::into_inner)
             .waiting
             .is_empty()
+    }
+}
+
+impl Drop for TaskSet {
+    /// Tasks that never had their first turn hold what holds the queue: they would keep each other for ever.
+    fn drop(&mut self) {
+        let waiting = {
+            let queue = self.tasks.queue.lock();
+            let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
+            queue.closed = true;
+            std::mem::take(&mut queue.waiting)
+        };
+        // Unlocked: what a task holds may add another when it goes.
+        drop(waiting);
     }
 }
 

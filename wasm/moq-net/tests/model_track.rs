@@ -407,12 +407,22 @@ fn a_finished_track_is_read_to_its_end_after_its_producer_went() {
 fn nothing_comes_after_the_largest_sequence() {
     let world = World::new();
     let track = TrackProducer::new("video", None, &world.runtime);
-    track.create_group(u64::MAX).unwrap();
+    let group = track.create_group(u64::MAX).unwrap();
     assert_eq!(track.append_group().err(), Some(Error::BoundsExceeded));
     assert_eq!(track.finish(), Err(Error::BoundsExceeded));
     let mut subscriber = track.subscribe(None);
     assert_eq!(recv(&mut subscriber), Some(Ok(Some(u64::MAX))));
     assert!(look(|waiter| subscriber.poll_next_group(waiter)).is_some());
+    assert!(
+        look(|waiter| subscriber.poll_next_group(waiter)).is_none(),
+        "once"
+    );
+    group.write_frame("only").unwrap();
+    assert_eq!(
+        look(|waiter| subscriber.poll_read_frame(waiter)),
+        Some(Ok(Some("only".into())))
+    );
+    assert_eq!(look(|waiter| subscriber.poll_read_frame(waiter)), None);
 }
 
 #[test]

@@ -380,3 +380,25 @@ fn a_peer_without_stream_credit_is_not_waited_for_for_ever() {
     );
     assert!(raw.transport.max_datagram_size() > 0);
 }
+
+#[test]
+fn a_connection_that_is_lost_before_its_session_runs_leaves_nothing_behind() {
+    for version in Version::ALL
+        .into_iter()
+        .filter(|version| !version.has_session_stream())
+    {
+        let net = Net::new();
+        let before = net.runtime.stats();
+        let origin = net.origin(1);
+        let (ours, theirs) = pair(Net::options(version));
+        let config = End::both(&origin).config(&net.runtime, version);
+        let (session, driver) = net
+            .executor
+            .run_until(Client::new(config).connect(ours))
+            .unwrap();
+        theirs.kill();
+        assert!(net.executor.run_until(driver).is_err(), "{version}");
+        drop((session, origin));
+        assert_eq!(net.runtime.stats(), before, "{version}");
+    }
+}

@@ -194,7 +194,7 @@ impl Network {
         self.received(stream, bytes.unwrap_or_default(), fin)
     }
 
-    fn received(&self, stream: Key, bytes: Bytes, fin: bool) -> bool {
+    pub(crate) fn received(&self, stream: Key, bytes: Bytes, fin: bool) -> bool {
         let mut state = self.lock();
         let State {
             sessions, streams, ..

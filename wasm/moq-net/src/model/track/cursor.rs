@@ -137,16 +137,21 @@ impl State {
         }
     }
 
-    /// The live group with the smallest sequence from `floor` on.
+    /// The live group with the smallest sequence from `floor` on; without a floor the largest sequence there is was taken.
     pub(crate) fn poll_next(
         &self,
-        floor: u64,
+        floor: Option<u64>,
         bounds: Bounds,
     ) -> Poll<Result<Option<Arc<group::Shared>>>> {
         if let Some(error) = &self.abort {
             return Poll::Ready(Err(error.clone()));
         }
-        let floor = floor.max(bounds.start);
+        let Some(floor) = floor.map(|floor| floor.max(bounds.start)) else {
+            return match self.boundary {
+                Some(_) => Poll::Ready(Ok(None)),
+                None => Poll::Pending,
+            };
+        };
         if let Some(cached) = self.cache.upward(floor).next() {
             return match bounds.caps(cached.group.sequence) {
                 true => Poll::Pending,
@@ -161,8 +166,11 @@ impl State {
     }
 
     /// The live groups that `read_frame` may take its next frame from, in order of sequence, up to the first that has it.
-    pub(crate) fn readable(&self, floor: u64, bounds: Bounds) -> Vec<Arc<group::Shared>> {
+    pub(crate) fn readable(&self, floor: Option<u64>, bounds: Bounds) -> Vec<Arc<group::Shared>> {
         let mut readable = Vec::new();
+        let Some(floor) = floor else {
+            return readable;
+        };
         for cached in self.cache.upward(floor.max(bounds.start)) {
             if bounds.caps(cached.group.sequence) {
                 break;
@@ -176,9 +184,9 @@ impl State {
     }
 
     /// Whether a live group above the cap waits for it to be raised.
-    pub(crate) fn has_capped(&self, floor: u64, bounds: Bounds) -> bool {
-        match bounds.end.map(|end| end.checked_add(1)) {
-            Some(Some(above)) => self
+    pub(crate) fn has_capped(&self, floor: Option<u64>, bounds: Bounds) -> bool {
+        match (floor, bounds.end.and_then(|end| end.checked_add(1))) {
+            (Some(floor), Some(above)) => self
                 .cache
                 .upward(floor.max(bounds.start).max(above))
                 .next()

@@ -35,10 +35,10 @@ pub struct TrackSubscriber {
     bounds: Bounds,
     /// `recv_group`.
     arrivals: Arrivals,
-    /// `next_group`: the smallest sequence it may return.
-    next: u64,
-    /// `read_frame`: the smallest sequence it may read, and the groups it waits for.
-    frame_next: u64,
+    /// `next_group`: the smallest sequence it may return. `None` after the largest there is.
+    next: Option<u64>,
+    /// `read_frame`: the smallest sequence it may read (`None` as above), and the groups it waits for.
+    frame_next: Option<u64>,
     reading: BTreeMap<u64, GroupConsumer>,
     /// `recv_datagram`: the next arrival number.
     datagram_next: u64,
@@ -67,8 +67,8 @@ impl TrackSubscriber {
             info,
             bounds: Bounds::default(),
             arrivals: Arrivals::default(),
-            next: 0,
-            frame_next: 0,
+            next: Some(0),
+            frame_next: Some(0),
             reading: BTreeMap::new(),
             datagram_next: 0,
             _live: live,
@@ -156,7 +156,7 @@ impl TrackSubscriber {
         );
         let group = flatten(group)?;
         if let Some(group) = &group {
-            self.next = group.sequence.saturating_add(1);
+            self.next = group.sequence.checked_add(1);
         }
         Poll::Ready(Ok(group.map(|group| self.open(group))))
     }
@@ -197,7 +197,7 @@ impl TrackSubscriber {
                 .unwrap_or_else(|| self.open(group));
             match reader.poll_read_frame(waiter) {
                 Poll::Ready(Ok(Some(payload))) => {
-                    self.frame_next = sequence.saturating_add(1);
+                    self.frame_next = sequence.checked_add(1);
                     self.reading.clear();
                     return Poll::Ready(Ok(Some(payload)));
                 }
