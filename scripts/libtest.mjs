@@ -3,12 +3,15 @@ import { join, relative } from "node:path";
 import { run, start } from "./process.mjs";
 import { environment, wasm } from "./tools.mjs";
 
-/** `src/lite/fetch.rs` holds the module `lite::fetch`; a tests file of its own may be `src/coding/tests.rs`. */
+/**
+ * `src/lite/fetch.rs` holds the module `lite::fetch`; a tests file of its own may be `src/coding/tests.rs`, and a test
+ * program of several files begins in `tests/auth/main.rs`.
+ */
 function moduleOf(file) {
 	const path = file.replace(/^src\//, "").replace(/\.rs$/, "");
 	return path
 		.split("/")
-		.filter((part) => part !== "lib" && part !== "mod")
+		.filter((part) => !["lib", "mod", "main"].includes(part))
 		.join("::");
 }
 

@@ -6,11 +6,15 @@ use clap::{Args, Parser};
 use moq_net::Version;
 
 use crate::auth::AuthFlags;
+use crate::tools::Command;
 
 /// A MoQ relay: WebTransport and raw QUIC on UDP, WebSocket and HTTP on TCP, one port for both.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 pub struct Flags {
+    /// Something else than relaying.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Where it listens.
     #[command(flatten)]
     pub listen: Listen,

@@ -8,27 +8,39 @@ use moq_net::Limits;
 use moq_worker_relay::auth::Authority;
 use moq_worker_relay::certificate::Certificate;
 use moq_worker_relay::flags::Flags;
+use moq_worker_relay::log;
 use moq_worker_relay::relay::Relay;
 use moq_worker_relay::server::Server;
-use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    match run(Flags::parse()).await {
-        Ok(()) => {
-            println!("relay stopped");
-            ExitCode::SUCCESS
-        }
+    log::init();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => return usage(&error),
+    };
+    let result = match &flags.command {
+        Some(command) => command.run().map(|summary| eprintln!("{summary}")),
+        None => run(flags).await.map(|()| println!("relay stopped")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("relay failed: {error}");
+            eprintln!("failed: {}", log::redact(&error.to_string()));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Help, or what is wrong with the arguments. Those may hold tokens.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        print!("{text}");
+        return ExitCode::SUCCESS;
+    }
+    eprint!("{}", log::redact(&text));
+    ExitCode::from(2)
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {

@@ -38,6 +38,7 @@ pub fn router(relay: Arc<Relay>, fingerprint: &str) -> Router {
         .route("/certificate.sha256", get(certificate))
         .route("/health", get(|| async { "ok\n" }))
         .route("/announced", get(announced))
+        .route("/announced/", get(announced))
         .route("/announced/{*prefix}", get(announced))
         .fallback(other)
         .layer(axum::middleware::map_response(cors))
@@ -58,6 +59,11 @@ async fn cors(mut response: Response) -> Response {
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET"),
     );
+    // Addresses hold tokens.
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -73,16 +79,12 @@ async fn certificate(State(shared): State<Shared>) -> String {
 /// broadcast exactly at the prefix (an empty line) differs from no broadcast (no line).
 async fn announced(State(shared): State<Shared>, request: Request) -> Response {
     let uri = request.uri();
-    let asked = Asked {
-        path: uri.path().trim_start_matches("/announced"),
-        query: uri.query().unwrap_or_default(),
-        ..Asked::default()
+    let prefix = uri.path().strip_prefix("/announced").unwrap_or_default();
+    let access = match Asked::resource(prefix, uri, request.headers()) {
+        Ok(asked) => shared.relay.authorize(&asked).await,
+        Err(refusal) => Err(refusal),
     };
-    let access = match shared
-        .relay
-        .authorize(&asked.with_headers(request.headers()))
-        .await
-    {
+    let access = match access {
         Ok(access) => access,
         Err(refusal) => return refusal.into_response(),
     };

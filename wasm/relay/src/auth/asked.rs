@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use moq_net::{Path, PathOwned};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
@@ -39,6 +39,22 @@ impl<'a> Asked<'a> {
             query,
             ..Self::default()
         }
+    }
+
+    /// What a GET says about the path that follows its route.
+    ///
+    /// # Errors
+    /// [`Refusal::Path`] when a part is empty; sessions collapse those, a resource has one address.
+    pub fn resource(path: &'a str, uri: &'a Uri, headers: &'a HeaderMap) -> Result<Self, Refusal> {
+        if path.contains("//") {
+            return Err(Refusal::Path);
+        }
+        let asked = Self {
+            path,
+            query: uri.query().unwrap_or_default(),
+            ..Self::default()
+        };
+        Ok(asked.with_headers(headers))
     }
 
     /// Adds what the headers of an HTTP request say.

@@ -24,6 +24,9 @@ const MAX_READS: usize = 8;
 /// The longest name of a key in a directory.
 const MAX_NAME: usize = 128;
 
+/// No key goes by the name that a token says.
+pub(super) const UNKNOWN: Refusal = Refusal::Unauthorized("the key of the token is unknown");
+
 /// Where the keys are.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -78,7 +81,6 @@ impl Keys {
     /// # Errors
     /// [`Refusal::Unauthorized`] when there is none, [`Refusal::Unavailable`] when nobody knows.
     pub(super) async fn find(&self, kid: Option<&str>) -> Result<Key, Refusal> {
-        let unknown = Refusal::Unauthorized("the key of the token is unknown");
         let name = self.name(kid)?;
         let mut keys = self.read(name).await?;
         let mut found = keys.as_deref().and_then(|keys| choose(keys, kid));
@@ -87,7 +89,7 @@ impl Keys {
             keys = self.read_since(name, NEGATIVE).await?;
             found = keys.as_deref().and_then(|keys| choose(keys, kid));
         }
-        found.cloned().ok_or(unknown)
+        found.cloned().ok_or(UNKNOWN)
     }
 
     /// Whether `key` is still there. `true` while nobody knows: new clients are refused then, and who is in stays.
@@ -180,7 +182,7 @@ impl Keys {
 }
 
 /// The key called `kid`. One key alone needs no name; where both have one they must agree.
-fn choose<'a>(keys: &'a [Key], kid: Option<&str>) -> Option<&'a Key> {
+pub(super) fn choose<'a>(keys: &'a [Key], kid: Option<&str>) -> Option<&'a Key> {
     match (keys, kid) {
         ([only], _) if only.id.is_none() || kid.is_none() => Some(only),
         (_, Some(_)) => keys.iter().find(|key| key.id.as_deref() == kid),

@@ -26,6 +26,7 @@ pub use grant::Grants;
 pub use jwk::{Key, KeyError};
 pub use lease::Lease;
 pub use mint::{ALGORITHMS, SigningKey};
+pub use token::verify;
 
 pub(crate) use authority::Granted;
 

@@ -1,0 +1,11 @@
+//! Who may do what, over every way in: WebTransport, raw QUIC, WebSocket and HTTP, on real sockets.
+
+mod expiry;
+mod keys;
+mod matrix;
+mod names;
+mod pages;
+mod peers;
+mod process;
+mod process_dial;
+mod world;
