@@ -3,11 +3,12 @@
 use std::{
     sync::{Arc, atomic::AtomicBool},
     task::Poll,
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use kio::Shared;
-use web_transport_trait as wt;
+use web_transport_trait::{self as wt, Error as _};
 
 use super::{
     ClientSetup, DataType, ServerSetup, Setup,
@@ -94,7 +95,10 @@ pub(crate) async fn offer<T: wt::Session>(transport: &T, config: &Config) -> Res
         let (mut send, mut recv) = first::<T>(transport.open_bi().await)?;
         send.encode(&ClientSetup::offer(&versions)).await?;
 
-        let server: ServerSetup = recv.decode().await?;
+        let server: ServerSetup = match recv.decode().await {
+            Ok(setup) => setup,
+            Err(error) => return Err(reason(transport, config, error).await),
+        };
         let version = Version::from_code(server.version).ok_or(Error::Version)?;
         if !versions.contains(&version) {
             return Err(Error::Version);
@@ -103,6 +107,22 @@ pub(crate) async fn offer<T: wt::Session>(transport: &T, config: &Config) -> Res
     })
     .await
 }
+
+/// What ended a handshake whose stream broke with `error`: the code the session is closed with says more than that of the
+/// stream, which a server that refuses the client may reset first.
+async fn reason<T: wt::Session>(transport: &T, config: &Config, error: Error) -> Error {
+    if matches!(error, Error::Decode(_)) {
+        return error;
+    }
+    let closed = async { Ok(transport.closed().await) };
+    match deadline(&config.runtime, CLOSE_FOLLOWS, closed).await {
+        Ok(closed) if closed.session_error().is_some() => Error::from_transport(&closed, None),
+        _ => error,
+    }
+}
+
+/// How long after the reset of the first stream the reason for it may come.
+const CLOSE_FOLLOWS: Duration = Duration::from_secs(1);
 
 /// The server's half of the negotiation inside the first stream.
 ///
