@@ -12,13 +12,27 @@ import { out, root } from "./tools.mjs";
 
 const say = (text) => console.log(`start: ${text}`);
 
-/** Figures of the relay: one line that is written over where there is a terminal, else a line every ten seconds. */
+/**
+ * Figures of the relay, once they are asked for: one line that is written over where there is a terminal, else a line
+ * every ten seconds.
+ */
 function figures() {
 	let count = 0;
-	return (line) => {
-		if (!line.startsWith("sessions ")) return;
-		if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`);
-		else if (count++ % 10 === 0) console.log(line);
+	let shown = false;
+	return {
+		show() {
+			shown = true;
+		},
+		line(line) {
+			if (!shown || !line.startsWith("sessions ")) return;
+			if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`);
+			else if (count++ % 10 === 0) console.log(line);
+		},
+		/** The next line is somebody else's. */
+		end() {
+			if (shown && process.stdout.isTTY) process.stdout.write("\n");
+			shown = false;
+		},
 	};
 }
 
@@ -102,7 +116,8 @@ main(async () => {
 	const { serveApp } = await import("../test/support/serve.mjs");
 	say("building the relay");
 	const program = await buildRelay();
-	const relay = await startOurRelay({ program, args: checking ? [] : ["--figures", "1"], line: figures() });
+	const live = figures();
+	const relay = await startOurRelay({ program, args: checking ? [] : ["--figures", "1"], line: live.line });
 	say(`relay: ${relay.url}`);
 	const app = await serveApp(join(root, "demo"), "demo", ["index.html"], { port: checking ? 0 : 4173 });
 	const url = `${app.url}?relay=${encodeURIComponent(relay.url)}`;
@@ -113,11 +128,13 @@ main(async () => {
 		return code;
 	}
 	console.log(`\n  Open ${url}\n  Ctrl-C ends everything.\n`);
+	live.show();
 	const stopped = new Promise((resolve) => {
 		process.once("SIGINT", resolve);
 		process.once("SIGTERM", resolve);
 	});
 	const ended = await Promise.race([stopped.then(() => undefined), relay.ended]);
+	live.end();
 	if (ended) throw new Error(`the relay ended by itself (exit code ${ended.code}):\n${relay.log()}`);
 	await app.close();
 	await relay.stop();
