@@ -20,7 +20,8 @@ impl Object {
     /// A whole number: everything that crosses is one.
     pub(crate) fn number(&mut self, name: &str, value: f64) -> &mut Self {
         self.name(name);
-        write!(self.0, "{value}").expect("writing to a string");
+        // As an integer: the code that formats floats is larger than this crate.
+        write!(self.0, "{}", value as u64).expect("writing to a string");
         self
     }
 

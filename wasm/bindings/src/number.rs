@@ -5,13 +5,26 @@ use crate::error::{ErrorData, Result};
 /// Largest integer a JavaScript number holds exactly.
 pub(crate) const MAX: u64 = (1 << 53) - 1;
 
+/// A number of the caller for an error message. Without the code that formats floats, which is larger than this crate.
+pub(crate) fn shown(value: f64) -> String {
+    if value.is_nan() {
+        "not a number".to_owned()
+    } else if value.fract() != 0.0 {
+        "a fraction or infinite".to_owned()
+    } else {
+        // Saturates, which is as good an explanation.
+        (value as i64).to_string()
+    }
+}
+
 /// A whole number from the caller, 0…2^53−1; `what` names the argument.
 pub(crate) fn whole(what: &str, value: f64) -> Result<u64> {
     if value >= 0.0 && value <= MAX as f64 && value.fract() == 0.0 {
         return Ok(value as u64);
     }
     Err(ErrorData::usage(format!(
-        "{what} is {value}, not a whole number in 0…2^53−1"
+        "{what} is {}, not a whole number in 0…2^53−1",
+        shown(value)
     )))
 }
 
@@ -24,10 +37,16 @@ pub(crate) fn optional(what: &str, value: f64) -> Result<Option<u64>> {
     }
 }
 
+/// A count of bytes.
+pub(crate) fn size(what: &str, value: f64) -> Result<usize> {
+    let whole = whole(what, value)?;
+    usize::try_from(whole).map_err(|_| ErrorData::usage(format!("{what} is {whole}, too many")))
+}
+
 /// A whole number below 256.
 pub(crate) fn byte(what: &str, value: f64) -> Result<u8> {
     let whole = whole(what, value)?;
-    u8::try_from(whole).map_err(|_| ErrorData::usage(format!("{what} is {value}, above 255")))
+    u8::try_from(whole).map_err(|_| ErrorData::usage(format!("{what} is {whole}, above 255")))
 }
 
 /// A number on its way out. Larger ones came from a peer and fail what they belong to.
@@ -52,6 +71,13 @@ mod tests {
         }
         assert_eq!(optional("sequence", f64::NAN), Ok(None));
         assert!(optional("sequence", -1.0).is_err());
+        let shows = |value: f64, text: &str| {
+            let error = whole("sequence", value).unwrap_err().to_json();
+            assert!(error.contains(text), "{error}");
+        };
+        shows(-1.0, "sequence is -1,");
+        shows(0.5, "a fraction");
+        shows(f64::NAN, "not a number");
         assert_eq!(byte("priority", 255.0), Ok(255));
         assert!(byte("priority", 256.0).is_err());
     }

@@ -14,6 +14,7 @@ mod error;
 mod held;
 mod limits;
 pub mod lite;
+mod map;
 mod model;
 mod path;
 mod permits;

@@ -1,15 +1,12 @@
 //! One byte budget for every cached group of the process, with the least recently used given up first.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use super::group;
-use crate::Runtime;
+use crate::{Runtime, map::Map};
 
 /// The cache accounting of one runtime.
 pub(crate) struct Pool {
@@ -24,9 +21,9 @@ pub(crate) struct Pool {
 struct Lru {
     clock: u64,
     /// Groups that a newer one of their track has replaced: the first to go.
-    idle: BTreeMap<u64, Weak<group::Shared>>,
+    idle: Map<u64, Weak<group::Shared>>,
     /// The newest group of each track: only when the others are all gone.
-    latest: BTreeMap<u64, Weak<group::Shared>>,
+    latest: Map<u64, Weak<group::Shared>>,
 }
 
 /// A group's place in the order of use. Changed only under the lock of the pool.

@@ -4,11 +4,11 @@
 //! it is *in service* (taken but not answered). The queue holds no lock of its own: it is a field of the state it serves, and
 //! whatever must be told to requesters is returned to the caller, to be told after unlocking.
 
-use std::{collections::BTreeMap, task::Poll};
+use std::task::Poll;
 
 use kio::Waiter;
 
-use crate::{Error, Result};
+use crate::{Error, Result, map::Map};
 
 /// Which keys a handler takes.
 pub(crate) trait Covers<K> {
@@ -40,10 +40,10 @@ impl From<Refused> for Error {
 }
 
 pub(crate) struct Queue<K, V, S = ()> {
-    entries: BTreeMap<K, Entry<V>>,
+    entries: Map<K, Entry<V>>,
     /// Keys of the entries not yet taken, by the id of the entry: oldest first.
-    waiting: BTreeMap<u64, K>,
-    handlers: BTreeMap<u64, S>,
+    waiting: Map<u64, K>,
+    handlers: Map<u64, S>,
     /// Ids of entries and handlers; never reused, so that a late answer cannot hit a newer entry of the same key.
     next: u64,
     limit: usize,
@@ -58,9 +58,9 @@ impl<K: Ord + Clone, V, S: Covers<K>> Queue<K, V, S> {
     /// An empty queue for `limit` waiting entries and as many in service.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            entries: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            handlers: BTreeMap::new(),
+            entries: Map::new(),
+            waiting: Map::new(),
+            handlers: Map::new(),
             next: 0,
             limit,
         }
@@ -191,9 +191,9 @@ impl<K: Ord + Clone, V, S: Covers<K>> Queue<K, V, S> {
 
     /// Removes every entry from `key` on, in service or not.
     pub(crate) fn drain_from(&mut self, key: &K) -> Vec<V> {
-        let drained = self.entries.split_off(key);
+        let drained = self.entries.drain_from(key);
         drained
-            .into_values()
+            .into_iter()
             .map(|entry| {
                 self.waiting.remove(&entry.id);
                 entry.value
@@ -203,7 +203,7 @@ impl<K: Ord + Clone, V, S: Covers<K>> Queue<K, V, S> {
 
     /// Removes every entry, in service or not.
     pub(crate) fn drain(&mut self) -> Vec<V> {
-        self.waiting.clear();
+        self.waiting = Map::new();
         std::mem::take(&mut self.entries)
             .into_values()
             .map(|entry| entry.value)

@@ -1,9 +1,7 @@
 //! From announcements to events.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Announce, AnnounceEvent, AnnounceInit, Chain, Cost, MAX_HOPS, Route, Suffix, wire};
-use crate::{Error, Path, PathOwned, Result, Version, coding::DecodeError};
+use crate::{Error, Path, PathOwned, Result, Version, coding::DecodeError, map::Map};
 
 /// What one announce stream has said so far, and what that makes of the next message.
 ///
@@ -13,9 +11,9 @@ pub struct AnnounceDecoder {
     version: Version,
     /// The announcements that are live, by path, and whether an event told of them: one whose chain is too long is live
     /// (it has an id, and its path is taken) and yet unknown to everybody else.
-    live: BTreeMap<PathOwned, bool>,
+    live: Map<PathOwned, bool>,
     /// From 06 on, the live ones by id. Their paths are those of `live`.
-    ids: BTreeMap<u64, Numbered>,
+    ids: Map<u64, Numbered>,
     /// The id of the next START. Every START counts, whatever becomes of it.
     next: u64,
 }
@@ -32,8 +30,8 @@ impl AnnounceDecoder {
     pub fn new(version: Version) -> Self {
         Self {
             version,
-            live: BTreeMap::new(),
-            ids: BTreeMap::new(),
+            live: Map::new(),
+            ids: Map::new(),
             next: 0,
         }
     }
@@ -53,11 +51,14 @@ impl AnnounceDecoder {
     /// # Errors
     /// [`Error::ProtocolViolation`] if a path is in it twice.
     pub fn init(&mut self, init: AnnounceInit) -> Result<Vec<AnnounceEvent>> {
-        let unique: BTreeSet<PathOwned> = init.suffixes.iter().cloned().collect();
-        if unique.len() != init.suffixes.len() || !self.is_empty() {
+        if !self.is_empty() {
             return Err(Error::ProtocolViolation);
         }
-        self.live = unique.into_iter().map(|path| (path, true)).collect();
+        for path in &init.suffixes {
+            if self.live.insert(path.clone(), true).is_some() {
+                return Err(Error::ProtocolViolation);
+            }
+        }
         let events = init.suffixes.into_iter().map(|path| {
             AnnounceEvent::Active(Route {
                 path,

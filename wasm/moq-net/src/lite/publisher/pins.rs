@@ -1,7 +1,6 @@
 //! What a session holds of the cache because its peer reads slowly.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
@@ -12,6 +11,7 @@ use crate::{
     Error, GroupConsumer, Result,
     held::{Gauge, Held},
     lite::session::kio_poll,
+    map::Map,
 };
 
 /// The groups that wait to be sent to one peer, bounded together: the oldest makes way.
@@ -25,7 +25,7 @@ pub(crate) struct Pins {
 struct Table {
     next: u64,
     /// In the order of their beginning.
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: Map<u64, Waiting>,
     bytes: usize,
 }
 

@@ -1,7 +1,6 @@
 //! Our subscriptions by the ids that group streams name.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
@@ -13,6 +12,7 @@ use kio::{Shared, Waiter};
 
 use crate::{
     Error, Result, TrackProducer,
+    map::Map,
     rate::{Bucket, Rate},
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct Subscriptions {
 #[derive(Default)]
 struct Table {
     next: u64,
-    live: BTreeMap<u64, Subscription>,
+    live: Map<u64, Subscription>,
 }
 
 /// One subscription, as the streams that belong to it see it.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{Instant, model::group};
+use crate::{Instant, map::Map, model::group};
 
 /// One held group.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub(crate) struct Cached {
 /// The cache of a track. Arrival numbers only grow, so a cursor is simply the next one to look at, whatever has gone before it.
 #[derive(Default)]
 pub(crate) struct Cache {
-    arrivals: BTreeMap<u64, Cached>,
+    arrivals: Map<u64, Cached>,
     /// Sequence to arrival number; the same groups.
     index: BTreeMap<u64, u64>,
     next: u64,
@@ -96,7 +96,7 @@ impl Cache {
     }
 
     /// Empties the cache.
-    pub(crate) fn clear(&mut self) -> BTreeMap<u64, Cached> {
+    pub(crate) fn clear(&mut self) -> Map<u64, Cached> {
         self.index.clear();
         std::mem::take(&mut self.arrivals)
     }

@@ -1,7 +1,6 @@
 //! Reading a track live.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     task::{Poll, ready},
 };
@@ -17,6 +16,7 @@ use super::{
 };
 use crate::{
     Error, Result, Timestamp,
+    map::Map,
     model::{
         gauges::{Kind, Live},
         group::{self, Freshness, GroupConsumer},
@@ -39,7 +39,7 @@ pub struct TrackSubscriber {
     next: Option<u64>,
     /// `read_frame`: the smallest sequence it may read (`None` as above), and the groups it waits for.
     frame_next: Option<u64>,
-    reading: BTreeMap<u64, GroupConsumer>,
+    reading: Map<u64, GroupConsumer>,
     /// `recv_datagram`: the next arrival number.
     datagram_next: u64,
     _live: Live,
@@ -69,7 +69,7 @@ impl TrackSubscriber {
             arrivals: Arrivals::default(),
             next: Some(0),
             frame_next: Some(0),
-            reading: BTreeMap::new(),
+            reading: Map::new(),
             datagram_next: 0,
             _live: live,
         }
@@ -198,7 +198,7 @@ impl TrackSubscriber {
             match reader.poll_read_frame(waiter) {
                 Poll::Ready(Ok(Some(payload))) => {
                     self.frame_next = sequence.checked_add(1);
-                    self.reading.clear();
+                    self.reading = Map::new();
                     return Poll::Ready(Ok(Some(payload)));
                 }
                 // An empty or failed group has nothing to give.

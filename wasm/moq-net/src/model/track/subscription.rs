@@ -1,7 +1,6 @@
 //! What subscribers wish, and the one wish of all of them together.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,6 +10,7 @@ use std::{
 
 use crate::{
     Error, Runtime,
+    map::Map,
     model::gauges::{Kind, Live},
 };
 
@@ -115,7 +115,7 @@ impl Aggregate {
 /// The subscriptions of one track. Kept apart from its groups, so that publishing wakes nobody who only watches wishes.
 #[derive(Default)]
 pub(crate) struct Subscribers {
-    wishes: BTreeMap<u64, Subscription>,
+    wishes: Map<u64, Subscription>,
     next: u64,
     /// The `cache` of the track, once known.
     pub(crate) cache: Option<Duration>,
