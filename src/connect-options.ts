@@ -22,6 +22,8 @@ export interface ConnectOptions extends WaitOptions {
 	serverCertificateHashes?: readonly (string | ArrayBuffer | ArrayBufferView)[];
 	/** Default "auto": WebTransport, with WebSocket joining the race after a head start. */
 	transport?: "auto" | "webtransport" | "websocket";
+	/** False: stay until the end when the relay goes away. Default: follow it to the address it names, if that is as safe. */
+	reconnect?: false;
 	/** The WebSocket side. */
 	websocket?: {
 		/** Another address than that of the relay. */
@@ -64,6 +66,7 @@ export function dialData(url: string | URL, options: ConnectOptions): DialData {
 		transport: argument.oneOf("transport", transport, ["auto", "webtransport", "websocket"]),
 		websocket: {},
 	};
+	if (options.reconnect === false) dial.follow = false;
 	argument.record("websocket", websocket);
 	if (websocket.url !== undefined) {
 		dial.websocket.url = address("websocket.url", websocket.url, ["wss:", "ws:", "https:", "http:"]).href;

@@ -1,13 +1,15 @@
 import type { DialData, Id } from "../worker/protocol/control.ts";
-import type { CloseData, SessionStatsData, Version } from "../worker/protocol/model.ts";
+import type { BandwidthData, CloseData, SessionStatsData, Version } from "../worker/protocol/model.ts";
 import type { ConnectedData, ConnectionEvent } from "../worker/protocol/port.ts";
 import { Anchor, anchorOf } from "./anchor.ts";
 import type { AnnounceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
 import type { BroadcastConsumer } from "./broadcast-consumer.ts";
 import type { BroadcastProducer } from "./broadcast-producer.ts";
+import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "./broadcast-request.ts";
 import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
+import type { DynamicHandler } from "./dynamic.ts";
 import { errorFrom, type MoqError } from "./error.ts";
 import { TypedEventTarget } from "./events.ts";
 import type { Link } from "./link/link.ts";
@@ -20,6 +22,9 @@ export type ConnectionState = "connected" | "closed";
 /** How a connection ended. */
 export type CloseInfo = CloseData;
 
+/** What the peer says the connection can carry; a member is absent where it does not say. */
+export type Bandwidth = BandwidthData;
+
 /** Figures of a connection. */
 export type ConnectionStats = SessionStatsData;
 
@@ -27,6 +32,8 @@ export type ConnectionStats = SessionStatsData;
 export interface ConnectionEventMap {
 	/** The new state. */
 	statechange: ConnectionState;
+	/** The peer asks us to move to this address (empty: to the same one). The connection follows by itself where it may. */
+	goaway: { uri: string };
 	/** The connection was lost, with the cause. A close by either side is no error. */
 	error: MoqError;
 }
@@ -68,14 +75,6 @@ export let openConnection: (
 
 /** One way to a relay. Listen to "statechange" and "error". */
 export class Connection extends TypedEventTarget<ConnectionEventMap> {
-	/** The address of the relay, without token and query. */
-	readonly url: string;
-	/** The version both sides agreed on. */
-	readonly version: Version;
-	/** The transport that won. */
-	readonly transport: "webtransport" | "websocket";
-	/** Why the other transport lost, when both were tried. */
-	readonly lost?: string;
 	/** Offered to the peer. */
 	readonly publish: Origin;
 	/** Filled by the peer. */
@@ -86,17 +85,19 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	 */
 	readonly closed: Promise<CloseInfo>;
 	readonly #anchor: Anchor;
+	readonly #estimates = new Set<(estimate: Bandwidth | undefined) => void>();
+	#url: string;
+	#connected: ConnectedData;
+	#estimate: Bandwidth | undefined;
 	#state: ConnectionState = "connected";
 
 	private constructor({ anchor, port, url, publish, consume, connected }: Made) {
 		super();
 		this.#anchor = anchor;
-		this.url = url;
+		this.#url = url;
+		this.#connected = connected;
 		this.publish = publish;
 		this.consume = consume;
-		this.version = connected.version;
-		this.transport = connected.transport;
-		if (connected.lost !== undefined) this.lost = connected.lost;
 		links.set(this, {
 			link: anchor.link,
 			id: anchor.id,
@@ -105,10 +106,10 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		});
 		this.closed = new Promise((resolve, reject) => {
 			port.onmessage = ({ data }: MessageEvent<ConnectionEvent>) => {
-				const { close, error } = data;
-				if (error) anchor.fail(errorFrom(error));
+				if (data.type !== "closed") this.#event(data);
+				else if (data.error) anchor.fail(errorFrom(data.error));
 				else {
-					resolve(close ?? { local: false });
+					resolve(data.close ?? { local: false });
 					anchor.close();
 				}
 			};
@@ -154,6 +155,57 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			}, options);
 	}
 
+	/** The address of the relay, without token and query. It changes when the connection follows a relay that goes away. */
+	get url(): string {
+		return this.#url;
+	}
+
+	/** The version both sides agreed on. */
+	get version(): Version {
+		return this.#connected.version;
+	}
+
+	/** The transport that won. */
+	get transport(): "webtransport" | "websocket" {
+		return this.#connected.transport;
+	}
+
+	/** Why the other transport lost, when both were tried. */
+	get lost(): string | undefined {
+		return this.#connected.lost;
+	}
+
+	/**
+	 * What the peer says the connection can carry: the newest estimate there is, then each that differs, until the connection ends.
+	 * What nobody reads in time is replaced. Versions before 03 have none, and not every relay gives one.
+	 */
+	get bandwidth(): ReadableStream<Bandwidth> {
+		let newest = this.#estimate;
+		let wake: (() => void) | undefined;
+		const hear = (estimate: Bandwidth | undefined) => {
+			newest = estimate ?? newest;
+			wake?.();
+		};
+		return new ReadableStream<Bandwidth>(
+			{
+				start: () => {
+					if (this.#anchor.isLive) this.#estimates.add(hear);
+				},
+				pull: async (controller) => {
+					while (!newest && this.#anchor.isLive) await new Promise<void>((resolve) => (wake = resolve));
+					if (newest) controller.enqueue(newest);
+					else controller.close();
+					newest = undefined;
+				},
+				cancel: () => {
+					this.#estimates.delete(hear);
+					wake?.();
+				},
+			},
+			{ highWaterMark: 0 },
+		);
+	}
+
 	/** "connected" until the connection ends. */
 	get state(): ConnectionState {
 		return this.#state;
@@ -177,6 +229,11 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	/** A new broadcast, announced to the peer under `path`. A refusal rejects its `closed`. */
 	createBroadcast(path: string): BroadcastProducer {
 		return this.publish.createBroadcast(path);
+	}
+
+	/** Serve paths that nobody announces, to the peer: with a handler, or by asking the result for requests. */
+	dynamic(handler?: DynamicHandler<BroadcastRequest>, options?: DynamicOptions): OriginDynamic {
+		return this.publish.dynamic(handler, options);
 	}
 
 	/** Figures of the connection, as fresh as a round trip to the worker. */
@@ -204,9 +261,31 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	/** `close()`, for `using`; present where the engine has the symbol. */
 	declare [Symbol.dispose]: () => void;
 
+	#event(event: Exclude<ConnectionEvent, { type: "closed" }>): void {
+		switch (event.type) {
+			case "goaway":
+				this.emit("goaway", { uri: event.uri });
+				return;
+			case "moved":
+				this.#url = event.url;
+				this.#connected = event.connected;
+				return;
+			case "bandwidth": {
+				const { type: _, ...estimate } = event;
+				this.#estimate = estimate;
+				for (const hear of this.#estimates) hear(estimate);
+				return;
+			}
+			default:
+				event satisfies never;
+		}
+	}
+
 	#ended(error: MoqError | undefined): void {
 		if (this.#state === "closed") return;
 		this.#state = "closed";
+		for (const hear of this.#estimates) hear(undefined);
+		this.#estimates.clear();
 		this.emit("statechange", this.#state);
 		if (error) this.emit("error", error);
 	}

@@ -1,21 +1,18 @@
 const decoder = new TextDecoder();
 
-/** One frame as it was received. The payload is looked at where it arrived: nothing is copied until asked for. */
-export class Frame {
+/** Bytes as they were received. The payload is looked at where it arrived: nothing is copied until asked for. */
+export abstract class Payload {
 	/** In the track's timescale units; absent on untimed tracks. */
 	readonly timestamp?: number;
-	/** Position in its group, from 0. */
-	readonly index: number;
 	readonly #buffer: ArrayBuffer;
 	readonly #offset: number;
 	readonly #length: number;
 
 	/** A view of `length` bytes of `buffer`. */
-	constructor(buffer: ArrayBuffer, offset: number, length: number, index: number, timestamp?: number) {
+	protected constructor(buffer: ArrayBuffer, offset: number, length: number, timestamp?: number) {
 		this.#buffer = buffer;
 		this.#offset = offset;
 		this.#length = length;
-		this.index = index;
 		if (timestamp !== undefined) this.timestamp = timestamp;
 	}
 
@@ -24,7 +21,7 @@ export class Frame {
 		return this.#length;
 	}
 
-	/** The payload as a view. Its buffer is shared with other frames: keep a copy ({@link Frame.bytes}), not the view. */
+	/** The payload as a view. Its buffer is shared with others: keep a copy ({@link Payload.bytes}), not the view. */
 	get data(): Uint8Array<ArrayBuffer> {
 		return new Uint8Array(this.#buffer, this.#offset, this.#length);
 	}
@@ -45,5 +42,29 @@ export class Frame {
 	 */
 	json<T = unknown>(): T {
 		return JSON.parse(this.text()) as T;
+	}
+}
+
+/** One frame of a group. */
+export class Frame extends Payload {
+	/** Position in its group, from 0. */
+	readonly index: number;
+
+	/** Made by the library. */
+	constructor(buffer: ArrayBuffer, offset: number, length: number, index: number, timestamp?: number) {
+		super(buffer, offset, length, timestamp);
+		this.index = index;
+	}
+}
+
+/** One datagram of a track. */
+export class Datagram extends Payload {
+	/** Its number in the track, which it shares with the groups. */
+	readonly sequence: number;
+
+	/** Made by the library. */
+	constructor(buffer: ArrayBuffer, offset: number, length: number, sequence: number, timestamp?: number) {
+		super(buffer, offset, length, timestamp);
+		this.sequence = sequence;
 	}
 }

@@ -1,7 +1,8 @@
 import type { Anchor } from "./anchor.ts";
+import * as argument from "./argument.ts";
 import { disposeByClose } from "./dispose.ts";
 import type { Frame } from "./frame.ts";
-import type { Pending, WaitOptions } from "./pending.ts";
+import { Pending, type WaitOptions } from "./pending.ts";
 import type { GroupBuffer } from "./reader/group-buffer.ts";
 
 /** Makes the object users hold. */
@@ -53,6 +54,15 @@ export class GroupConsumer {
 	 */
 	readFrame(options?: WaitOptions): Pending<Frame | undefined> {
 		return this.#buffer.read(options);
+	}
+
+	/**
+	 * Frame number `index`, once it is here; undefined when the group is complete without it. It is only looked at: reading goes on
+	 * where it was, and the frames before are kept until they are read.
+	 * @throws MoqError of kind `lagged` for a frame that was read already, `out-of-range` for one more than 4096 frames ahead.
+	 */
+	getFrame(index: number, options?: WaitOptions): Pending<Frame | undefined> {
+		return Pending.from(() => this.#buffer.readAt(argument.whole("index", index), options));
 	}
 
 	/** No more interest in this group: what has not been read is dropped, and no more of it is sent. */

@@ -1,4 +1,6 @@
+import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
+import { type FrameProducer, frameProducer } from "./frame-producer.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
 import type { GroupWriter } from "./writer/group-writer.ts";
 
@@ -46,7 +48,18 @@ export class GroupProducer {
 		this.#writer.writeFrame(data, timestamp, options);
 	}
 
-	/** The group is complete. */
+	/**
+	 * Append a frame of `size` bytes and write it in pieces.
+	 * @throws as {@link GroupProducer.writeFrame}.
+	 */
+	createFrame(size: number, timestamp?: number): FrameProducer {
+		return keeping(frameProducer(this.#writer.createFrame(size, timestamp)), this);
+	}
+
+	/**
+	 * The group is complete.
+	 * @throws UsageError while a frame that is written in pieces is not.
+	 */
 	finish(): void {
 		this.#writer.finish();
 	}

@@ -5,7 +5,7 @@
  * {@link MoqError}; every handle has `close()`. Importing does nothing, in browsers and elsewhere.
  */
 
-export type { WorkerStats as RuntimeStats } from "../worker/protocol/control.ts";
+export type { WorkerStats } from "../worker/protocol/control.ts";
 export type { ErrorData, ErrorKind, ErrorScope } from "../worker/protocol/error.ts";
 export type {
 	AnnounceEvent,
@@ -17,14 +17,17 @@ export type {
 export { Announcement, AnnounceStream } from "./announced.ts";
 export { BroadcastConsumer } from "./broadcast-consumer.ts";
 export { BroadcastProducer } from "./broadcast-producer.ts";
+export { BroadcastRequest, type DynamicOptions, OriginDynamic } from "./broadcast-request.ts";
 export { type ConnectOptions, connect } from "./connect.ts";
 export {
+	type Bandwidth,
 	type CloseInfo,
 	Connection,
 	type ConnectionEventMap,
 	type ConnectionState,
 	type ConnectionStats,
 } from "./connection.ts";
+export { Dynamic, type DynamicHandler, type RequestSource } from "./dynamic.ts";
 export {
 	CancelledError,
 	ClosedError,
@@ -43,15 +46,19 @@ export {
 	WorkerLoadError,
 } from "./error.ts";
 export type { TypedEventTarget } from "./events.ts";
-export { Frame } from "./frame.ts";
+export { Datagram, Frame, Payload } from "./frame.ts";
+export { FrameProducer } from "./frame-producer.ts";
 export { GroupConsumer } from "./group-consumer.ts";
 export { GroupProducer } from "./group-producer.ts";
+export { GroupRequest, TrackDynamic } from "./group-request.ts";
 export type { WorkerSource } from "./link/spawn.ts";
 export type { WasmSource } from "./link/wasm.ts";
 export { Origin, Publication } from "./origin.ts";
 export type { FrameData, WriteOptions } from "./payload.ts";
 export { Pending, type PendingStart, type PendingStatus, type WaitOptions } from "./pending.ts";
-export { loadRuntime, Runtime, type RuntimeOptions } from "./runtime.ts";
+export type { RejectReason } from "./question.ts";
+export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./runtime.ts";
 export { type FetchOptions, PendingSubscription, TrackConsumer } from "./track-consumer.ts";
 export { type FrameInit, TrackProducer } from "./track-producer.ts";
+export { BroadcastDynamic, TrackRequest } from "./track-request.ts";
 export { TrackSubscriber } from "./track-subscriber.ts";

@@ -3,13 +3,17 @@ import { type AnnounceStream, announceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
 import { type BroadcastProducer, broadcastProducer } from "./broadcast-producer.ts";
+import { type BroadcastRequest, type DynamicOptions, type OriginDynamic, originDynamic } from "./broadcast-request.ts";
 import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
-import type { Link } from "./link/link.ts";
+import type { DynamicHandler } from "./dynamic.ts";
+import type { CallArgs, Link } from "./link/link.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
 
 /** Makes the object users hold. */
 export let makeOrigin: (link: Link) => Origin;
+
+let originView: (origin: Anchor, by: CallArgs<"viewOrigin">["by"]) => Origin;
 
 let publication: (anchor: Anchor, path: string) => Publication;
 
@@ -46,7 +50,7 @@ export class Publication {
 disposeByClose(Publication);
 
 /**
- * A table of broadcasts by path. A connection offers what one origin holds to its peer and fills another with what the
+ * A table of broadcasts by path, or a view of one. A connection offers what one origin holds to its peer and fills another with what the
  * peer announces; by default both are the same. Sharing an origin between connections joins them.
  */
 export class Origin {
@@ -54,18 +58,23 @@ export class Origin {
 	/** Held here so that a broadcast nobody refers to stays announced until it is closed. */
 	readonly #broadcasts = new Set<BroadcastProducer>();
 
-	private constructor(link: Link) {
+	private constructor(link: Link, make: (anchor: Anchor) => void) {
 		const anchor = new Anchor(link, "origin");
 		this.#anchor = anchor;
-		anchor.make("createOrigin", { origin: anchor.id });
+		make(anchor);
 		anchor.hold(this);
 	}
 
 	static {
-		makeOrigin = (link) => new Origin(link);
+		makeOrigin = (link) => new Origin(link, (anchor) => anchor.make("createOrigin", { origin: anchor.id }));
+		originView = (origin, by) => {
+			origin.check();
+			const args = { origin: origin.id, by };
+			return new Origin(origin.link, (anchor) => anchor.make("viewOrigin", { ...args, view: anchor.id }));
+		};
 	}
 
-	/** Resolves when it was closed; rejects when the worker died. */
+	/** Resolves when it was closed; rejects when it was refused (an UnauthorizedError) or the worker died. */
 	get closed(): Promise<void> {
 		return this.#anchor.closed;
 	}
@@ -91,7 +100,13 @@ export class Origin {
 	createBroadcast(path: string): BroadcastProducer {
 		argument.text("path", path);
 		this.#anchor.check();
-		const made = broadcastProducer(this.#anchor, path, (ended) => this.#broadcasts.delete(ended));
+		const { link, id: origin } = this.#anchor;
+		const made = broadcastProducer(
+			link,
+			path,
+			(anchor) => anchor.make("createBroadcast", { broadcast: anchor.id, origin, path }),
+			(ended) => this.#broadcasts.delete(ended),
+		);
 		const broadcast = keeping(made, this);
 		this.#broadcasts.add(broadcast);
 		return broadcast;
@@ -105,6 +120,25 @@ export class Origin {
 		const anchor = new Anchor(this.#anchor.link, "publication");
 		anchor.make("publish", { publication: anchor.id, origin: this.#anchor.id, path, broadcast: from.id });
 		return keeping(publication(anchor, path), this, broadcast);
+	}
+
+	/**
+	 * Serve paths that nobody announces: with a handler, or by asking the result for requests. What is served this way is announced
+	 * to nobody.
+	 */
+	dynamic(handler?: DynamicHandler<BroadcastRequest>, options: DynamicOptions = {}): OriginDynamic {
+		argument.record("the options", options);
+		return keeping(originDynamic(this.#anchor, handler, options), this);
+	}
+
+	/** The same origin, limited to what lies under these prefixes. Refused when nothing under them is in reach. */
+	scope(prefixes: readonly string[]): Origin {
+		return originView(this.#anchor, { prefixes: prefixes.map((prefix) => argument.text("prefixes", prefix)) });
+	}
+
+	/** The same origin with paths relative to `root`. Refused when nothing under it is in reach. */
+	withRoot(root: string): Origin {
+		return originView(this.#anchor, { root: argument.text("root", root) });
 	}
 
 	/** Withdraw everything that was announced here. */

@@ -24,6 +24,12 @@ export interface RuntimeOptions extends WaitOptions {
 	name?: string;
 }
 
+/** Live objects of page and worker; every count returns to its start when everything was closed. */
+export interface RuntimeStats extends WorkerStats {
+	/** Handles of the page that have not ended, and calls to the worker without an answer. */
+	page: { handles: number; calls: number };
+}
+
 /** Makes the object users hold, around a worker that is up. */
 export let makeRuntime: (link: Link, source?: WorkerSource) => Runtime;
 
@@ -83,10 +89,10 @@ export class Runtime {
 		}, options);
 	}
 
-	/** Live objects of the worker, for tests and figures. */
-	stats(options?: WaitOptions): Pending<WorkerStats> {
+	/** Live objects of page and worker, for tests and figures. */
+	stats(options?: WaitOptions): Pending<RuntimeStats> {
 		return new Pending((resolve, reject) => {
-			this.#link.stats({ resolve, reject });
+			this.#link.stats({ resolve: (stats) => resolve({ ...stats, page: this.#link.live }), reject });
 			return undefined;
 		}, options);
 	}

@@ -3,10 +3,13 @@ import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.t
 import { Anchor } from "./anchor.ts";
 import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
+import type { DynamicHandler } from "./dynamic.ts";
 import { type GroupProducer, groupProducer } from "./group-producer.ts";
+import { type GroupRequest, type TrackDynamic, trackDynamic } from "./group-request.ts";
+import type { Link } from "./link/link.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
-import { type TrackConsumer, trackConsumer } from "./track-consumer.ts";
+import { type PendingSubscription, type TrackConsumer, trackConsumer } from "./track-consumer.ts";
 import { TrackWriter } from "./writer/track-writer.ts";
 
 /** One frame for {@link TrackProducer.writable}. */
@@ -19,12 +22,13 @@ export interface FrameInit extends WriteOptions {
 	newGroup?: boolean;
 }
 
-/** Makes the object users hold; the port belongs to the worker. */
+/** Makes the object users hold; `make` makes it in the worker, to which the port belongs. */
 export let trackProducer: (
-	broadcast: Anchor,
+	link: Link,
 	name: string,
 	info: TrackInfoData,
-	ended: (track: TrackProducer) => void,
+	make: (anchor: Anchor, port: MessagePort) => void,
+	ended?: (track: TrackProducer) => void,
 ) => TrackProducer;
 
 /** Writes one track of a broadcast. Writing returns at once; {@link TrackProducer.ready} tells when to go on. */
@@ -36,23 +40,29 @@ export class TrackProducer {
 	/** Its properties. */
 	readonly info: Readonly<TrackInfoData>;
 
-	private constructor(broadcast: Anchor, name: string, info: TrackInfoData, ended: (track: TrackProducer) => void) {
+	private constructor(
+		link: Link,
+		name: string,
+		info: TrackInfoData,
+		make: (anchor: Anchor, port: MessagePort) => void,
+		ended?: (track: TrackProducer) => void,
+	) {
 		this.name = name;
 		this.info = info;
-		const anchor = new Anchor(broadcast.link, "track");
+		const anchor = new Anchor(link, "track");
 		const { port1, port2 } = new MessageChannel();
 		this.#anchor = anchor;
 		this.#writer = new TrackWriter(port1, WRITE_WINDOW, anchor, info.timescale !== undefined);
-		anchor.make("createTrack", { producer: anchor.id, broadcast: broadcast.id, name, info, port: port2 });
+		make(anchor, port2);
 		anchor.onEnd((error) => {
 			this.#writer.end(error);
-			ended(this);
+			ended?.(this);
 		});
 		anchor.hold(this);
 	}
 
 	static {
-		trackProducer = (broadcast, name, info, ended) => new TrackProducer(broadcast, name, info, ended);
+		trackProducer = (...args) => new TrackProducer(...args);
 	}
 
 	/** Highest sequence written so far. */
@@ -114,6 +124,15 @@ export class TrackProducer {
 	}
 
 	/**
+	 * Send a datagram under the next sequence, which is returned: best effort, to whoever is there, never as a stream. Where the
+	 * version or the transport has none it is lost.
+	 * @throws as {@link TrackProducer.writeFrame}, and kind `too-large` above 1140 bytes.
+	 */
+	writeDatagram(data: FrameData, timestamp?: number, options: WriteOptions = {}): number {
+		return this.#writer.datagram(data, timestamp, options);
+	}
+
+	/**
 	 * No further group. Readers end cleanly once they have read what there is; that stays available until the track or
 	 * its broadcast is closed.
 	 */
@@ -137,6 +156,19 @@ export class TrackProducer {
 		const anchor = new Anchor(this.#anchor.link, "track");
 		anchor.make("consumeTrack", { track: anchor.id, producer: this.#anchor.id });
 		return keeping(trackConsumer(anchor, this.name), this);
+	}
+
+	/** Receive the track inside the page. */
+	subscribe(prefs?: SubscriptionData & WaitOptions): PendingSubscription {
+		const track = this.consume();
+		const subscribing = track.subscribe(prefs);
+		track.close();
+		return subscribing;
+	}
+
+	/** Serve old groups that are not cached any more: with a handler, or by asking the result for requests. */
+	dynamic(handler?: DynamicHandler<GroupRequest>): TrackDynamic {
+		return keeping(trackDynamic(this.#anchor, this.info.timescale !== undefined, handler), this);
 	}
 
 	/** The track as a sink. Closing the stream finishes the track, aborting it aborts the track. */

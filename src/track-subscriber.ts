@@ -4,7 +4,7 @@ import * as argument from "./argument.ts";
 import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import { ClosedError, MoqError } from "./error.ts";
-import type { Frame } from "./frame.ts";
+import type { Datagram, Frame } from "./frame.ts";
 import { type GroupConsumer, groupConsumer } from "./group-consumer.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
 import type { GroupBuffer } from "./reader/group-buffer.ts";
@@ -28,7 +28,7 @@ const SKIPPED: ReadonlySet<string> = new Set(["old", "lagged", "evicted", "dropp
 
 /**
  * A live subscription. Groups come out in the order of their sequence ({@link TrackSubscriber.nextGroup}, iteration) or
- * of their arrival ({@link TrackSubscriber.recvGroup}); each is given out once, to whoever asks first.
+ * of their arrival ({@link TrackSubscriber.recvGroup}), whichever was called last; each is given out once, to whoever asks first.
  *
  * With `maxLatencyMs` a group may run out of time while it is read: its iteration throws a MoqError of kind `old`, and the
  * next group goes on. {@link TrackSubscriber.frames} passes over such groups by itself.
@@ -105,9 +105,17 @@ export class TrackSubscriber {
 		return this.#state.lanes.readNext((group) => this.#consumer(group), options);
 	}
 
-	/** The next group in the order of arrival. Undefined: the track is finished. */
+	/** The next group in the order of arrival, none of them late. Undefined: the track is finished. */
 	recvGroup(options?: WaitOptions): Pending<GroupConsumer | undefined> {
 		return this.#state.lanes.readAny((group) => this.#consumer(group), options);
+	}
+
+	/**
+	 * The next datagram, in the order of arrival; of those that nobody reads in time the oldest are lost. Each comes as a group of one
+	 * frame as well. Undefined: the track is finished.
+	 */
+	recvDatagram(options?: WaitOptions): Pending<Datagram | undefined> {
+		return this.#state.lanes.readDatagram(options);
 	}
 
 	/** Waits for one group. Undefined: the track ended without it. */

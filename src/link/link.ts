@@ -62,6 +62,11 @@ export class Link {
 		return this.#dead;
 	}
 
+	/** Handles of the page that have not ended, and calls without an answer. */
+	get live(): { handles: number; calls: number } {
+		return { handles: this.#mourners.size, calls: this.#pending.size };
+	}
+
 	/** An id for the worker's table; never given out twice. */
 	mint(): Id {
 		return this.#nextId++;

@@ -55,6 +55,10 @@ export class FetchedGroup implements ReaderListener {
 		this.#outcome.resolve(this);
 	}
 
+	datagram(): void {
+		// Groups hold none.
+	}
+
 	batch(): void {
 		// A group's readers are served by the group.
 	}

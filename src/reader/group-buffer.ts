@@ -1,4 +1,5 @@
 import type { Batch } from "../../worker/protocol/batch.ts";
+import { READ_FRAMES_MAX } from "../../worker/protocol/limits.ts";
 import { ClosedError, MoqError } from "../error.ts";
 import { Frame } from "../frame.ts";
 import { Line } from "../line.ts";
@@ -43,6 +44,8 @@ export class GroupBuffer {
 	#index: number;
 	#end: End = { type: "open" };
 	#finished: Line<number> | undefined;
+	/** Who waits for one frame, wherever the others are. */
+	#byIndex: Map<number, Line<Frame | undefined>> | undefined;
 
 	constructor(owner: GroupOwner, gid: number, sequence: number, timescale: number, firstFrame: number) {
 		this.#owner = owner;
@@ -62,7 +65,7 @@ export class GroupBuffer {
 	}
 
 	get isAwaited(): boolean {
-		return !this.#line.isEmpty;
+		return !this.#line.isEmpty || [...(this.#byIndex?.values() ?? [])].some((line) => !line.isEmpty);
 	}
 
 	/** A frame arrived: the record of `batch` at `record`, its payload at `payload`. */
@@ -74,6 +77,11 @@ export class GroupBuffer {
 		this.#frames++;
 		this.#bytes += bytes;
 		this.isWanted = false;
+		const line = this.#byIndex?.get(this.#index + this.#frames - 1);
+		if (line) {
+			this.#byIndex?.delete(this.#index + this.#frames - 1);
+			line.drain(this.#at(this.#frames - 1));
+		}
 		if (!this.#line.isEmpty) this.#line.serve(this.#shift());
 	}
 
@@ -84,10 +92,9 @@ export class GroupBuffer {
 		if (end.type === "ended") {
 			this.#line.drain(undefined);
 			this.#finished?.drain(end.frames);
-		} else {
-			this.#line.fail(end.error);
-			this.#finished?.fail(end.error);
-		}
+			for (const line of this.#byIndex?.values() ?? []) line.drain(undefined);
+		} else this.#failReaders(end.error);
+		this.#byIndex = undefined;
 		if (this.#frames === 0) this.#owner.left(this, false);
 	}
 
@@ -129,6 +136,33 @@ export class GroupBuffer {
 		return this.#line.read({ take, wake, map: (frame) => frame }, options);
 	}
 
+	/** One frame without taking it; those before it stay. Undefined: the group is complete without it. */
+	readAt(index: number, options?: WaitOptions): Pending<Frame | undefined> {
+		this.isTouched = true;
+		const take = () => {
+			if (index < this.#index) {
+				throw new MoqError({ kind: "lagged", message: `frame ${index} was read already, and is not kept` });
+			}
+			if (index - this.#index > READ_FRAMES_MAX) {
+				throw new MoqError({
+					kind: "out-of-range",
+					message: `frame ${index} is too far ahead of frame ${this.#index}`,
+				});
+			}
+			if (index < this.#index + this.#frames) return { item: this.#at(index - this.#index) };
+			if (this.#end.type === "ended") return { item: undefined };
+			if (this.#end.type === "failed") throw this.#end.error;
+			return undefined;
+		};
+		const line = this.#byIndex?.get(index) ?? new Line<Frame | undefined>();
+		const wake = () => {
+			this.#byIndex ??= new Map();
+			this.#byIndex.set(index, line);
+			this.#owner.hungry(this);
+		};
+		return line.read({ take, wake, map: (frame) => frame }, options);
+	}
+
 	/** Number of frames the group has in all, once it is known. */
 	finished(): Promise<number> {
 		if (this.#end.type === "ended") return Promise.resolve(this.#end.frames);
@@ -160,12 +194,33 @@ export class GroupBuffer {
 		return undefined;
 	}
 
+	/** Frame number `offset` of those that are here. */
+	#at(offset: number): Frame {
+		let left = offset;
+		for (const { batch, record, left: count, payload } of this.#runs) {
+			if (left >= count) {
+				left -= count;
+				continue;
+			}
+			let at = payload;
+			for (let before = record; before < record + left; before++) at += batch.c(before);
+			return frameAt(batch, record + left, at, this.#index + offset);
+		}
+		throw new RangeError("no frame is buffered");
+	}
+
+	#failReaders(error: MoqError): void {
+		this.#line.fail(error);
+		this.#finished?.fail(error);
+		for (const line of this.#byIndex?.values() ?? []) line.fail(error);
+	}
+
 	#shift(): Frame {
 		const run = this.#runs[0];
 		if (!run) throw new RangeError("no frame is buffered");
 		const { batch, record, payload } = run;
 		const bytes = batch.c(record);
-		const timestamp = batch.b(record);
+		const frame = frameAt(batch, record, payload, this.#index++);
 		if (--run.left === 0) this.#runs.shift();
 		run.record++;
 		run.payload += bytes;
@@ -173,7 +228,7 @@ export class GroupBuffer {
 		this.#bytes -= bytes;
 		this.#owner.read(1, bytes);
 		if (this.#frames === 0 && this.#end.type !== "open") this.#owner.left(this, false);
-		return new Frame(batch.buffer, payload, bytes, this.#index++, Number.isNaN(timestamp) ? undefined : timestamp);
+		return frame;
 	}
 
 	#drop(error: MoqError): void {
@@ -186,9 +241,14 @@ export class GroupBuffer {
 		this.#bytes = 0;
 		// A group that was complete and dropped unread must not look complete.
 		this.#end = { type: "failed", error };
-		this.#line.fail(error);
-		this.#finished?.fail(error);
+		this.#failReaders(error);
+		this.#byIndex = undefined;
 		this.#owner.read(frames, bytes);
 		this.#owner.left(this, isOpen);
 	}
+}
+
+function frameAt(batch: Batch, record: number, payload: number, index: number): Frame {
+	const timestamp = batch.b(record);
+	return new Frame(batch.buffer, payload, batch.c(record), index, Number.isNaN(timestamp) ? undefined : timestamp);
 }

@@ -1,5 +1,6 @@
+import { DATAGRAM_BACKLOG } from "../../worker/protocol/limits.ts";
 import type { MoqError } from "../error.ts";
-import type { Frame } from "../frame.ts";
+import type { Datagram, Frame } from "../frame.ts";
 import { Line } from "../line.ts";
 import type { Pending, WaitOptions } from "../pending.ts";
 import type { GroupBuffer } from "./group-buffer.ts";
@@ -25,6 +26,14 @@ export class Lanes implements ReaderListener {
 	readonly #next = new Line<GroupBuffer | undefined>();
 	readonly #recv = new Line<GroupBuffer | undefined>();
 	readonly #frame = new Line<Frame | undefined>();
+	readonly #datagram = new Line<Datagram | undefined>();
+	/** Not read yet, oldest first. */
+	readonly #datagrams: Datagram[] = [];
+	#isDatagramWanted = false;
+	/** Somebody has asked for a group, or for frames. */
+	#isGroupWanted = false;
+	/** The worker starts groups in the order of their arrival. */
+	#isByArrival = false;
 	readonly #bySequence = new Map<number, Line<GroupBuffer | undefined>>();
 	readonly #finished = new Line<number>();
 	/** Groups below this are late for those who read in order. */
@@ -39,21 +48,25 @@ export class Lanes implements ReaderListener {
 
 	/** In sequence order, late ones skipped. Undefined: the track is finished. */
 	next(): Promise<GroupBuffer | undefined> {
+		this.#order(false);
 		return this.#wait(this.#next, () => this.#takeNext());
 	}
 
 	/** {@link Lanes.next}, cancellable. */
 	readNext<R>(map: (group: GroupBuffer | undefined) => R, options?: WaitOptions): Pending<R> {
+		this.#order(false);
 		return this.#read(this.#next, () => this.#takeNext(), map, options);
 	}
 
 	/** In arrival order. */
 	readAny<R>(map: (group: GroupBuffer | undefined) => R, options?: WaitOptions): Pending<R> {
+		this.#order(true);
 		return this.#read(this.#recv, () => this.#takeAny(), map, options);
 	}
 
 	/** The first frame of the next group that has one; the rest of that group is given up. */
 	readFrame(options?: WaitOptions): Pending<Frame | undefined> {
+		this.#order(false);
 		return this.#read(
 			this.#frame,
 			() => this.#takeFrame(),
@@ -62,8 +75,23 @@ export class Lanes implements ReaderListener {
 		);
 	}
 
+	/** The next datagram. Undefined: the track is finished. */
+	readDatagram(options?: WaitOptions): Pending<Datagram | undefined> {
+		if (!this.#isDatagramWanted) {
+			this.#isDatagramWanted = true;
+			this.reader?.post({ type: "datagrams" });
+		}
+		return this.#read(
+			this.#datagram,
+			() => this.#takeDatagram(),
+			(datagram) => datagram,
+			options,
+		);
+	}
+
 	/** The group with this sequence, once it begins. Undefined: it is past the end of the track. */
 	readGroup<R>(sequence: number, map: (group: GroupBuffer | undefined) => R, options?: WaitOptions): Pending<R> {
+		this.#isGroupWanted = true;
 		let line = this.#bySequence.get(sequence);
 		if (!line) {
 			line = new Line();
@@ -86,7 +114,23 @@ export class Lanes implements ReaderListener {
 		this.#serve();
 	}
 
+	datagram(datagram: Datagram): void {
+		this.#datagrams.push(datagram);
+		// Nobody keeps up: the oldest is lost, as on the network.
+		if (this.#datagrams.length > DATAGRAM_BACKLOG) this.#takeDatagram();
+	}
+
 	batch(): void {
+		const { reader } = this;
+		// Who reads datagrams and no groups does not let the groups they come as use up the window.
+		if (this.#isDatagramWanted && !this.#isGroupWanted) {
+			while (reader?.isExhausted) {
+				const group = this.#bypassed();
+				if (!group) break;
+				group.lag();
+				reader.flush();
+			}
+		}
 		this.#serve();
 		if (this.#isAwaited) this.#hungry();
 	}
@@ -115,6 +159,7 @@ export class Lanes implements ReaderListener {
 		const given = [...this.#given];
 		this.#given.clear();
 		this.#end = { type: "failed", error };
+		this.#datagrams.length = 0;
 		for (const group of unread) group.close();
 		for (const group of given) group.fail(error);
 		for (const line of this.#lines()) line.fail(error);
@@ -122,7 +167,13 @@ export class Lanes implements ReaderListener {
 	}
 
 	#lines(): Line<never>[] {
-		return [this.#next, this.#recv, this.#frame, ...this.#bySequence.values()] as unknown as Line<never>[];
+		return [
+			this.#next,
+			this.#recv,
+			this.#frame,
+			this.#datagram,
+			...this.#bySequence.values(),
+		] as unknown as Line<never>[];
 	}
 
 	get #isAwaited(): boolean {
@@ -161,6 +212,7 @@ export class Lanes implements ReaderListener {
 		serve(this.#next, () => this.#takeNext());
 		serve(this.#recv, () => this.#takeAny());
 		serve(this.#frame, () => this.#takeFrame());
+		serve(this.#datagram, () => this.#takeDatagram());
 	}
 
 	/**
@@ -190,7 +242,21 @@ export class Lanes implements ReaderListener {
 		return undefined;
 	}
 
-	/** Who waits for one sequence passes the groups by that nobody asked for yet. */
+	#order(isByArrival: boolean): void {
+		this.#isGroupWanted = true;
+		if (this.#isByArrival === isByArrival) return;
+		this.#isByArrival = isByArrival;
+		this.reader?.post({ type: "order", arrival: isByArrival });
+	}
+
+	#takeDatagram(): { item: Datagram | undefined } | undefined {
+		const datagram = this.#datagrams.shift();
+		if (!datagram) return this.#none();
+		this.reader?.read(1, datagram.size);
+		return { item: datagram };
+	}
+
+	/** Who waits for one sequence, or for a datagram, passes the groups by that nobody asked for yet. */
 	#bypassed(): GroupBuffer | undefined {
 		const group = this.#waiting[0];
 		if (group) this.#discard(group);

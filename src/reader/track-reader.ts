@@ -3,6 +3,7 @@ import type { ErrorData } from "../../worker/protocol/error.ts";
 import type { Window } from "../../worker/protocol/limits.ts";
 import type { ReaderEvent, ReaderRequest } from "../../worker/protocol/port.ts";
 import { errorFrom, MoqError } from "../error.ts";
+import { Datagram } from "../frame.ts";
 import { Credit } from "./credit.ts";
 import { GroupBuffer, type GroupOwner } from "./group-buffer.ts";
 
@@ -10,6 +11,8 @@ import { GroupBuffer, type GroupOwner } from "./group-buffer.ts";
 export interface ReaderListener {
 	/** A group began. */
 	group(group: GroupBuffer): void;
+	/** A datagram came. */
+	datagram(datagram: Datagram): void;
 	/** A batch was taken in: frames may be there for somebody who waits. */
 	batch(): void;
 	/** No further group begins. Absent error: the track is finished. */
@@ -127,6 +130,13 @@ export class TrackReader implements GroupOwner {
 					this.#groups.get(gid)?.end({ type: "failed", error: errorAt(batch, record, payload) });
 					payload += batch.c(record);
 					break;
+				case RecordType.datagram: {
+					const timestamp = batch.b(record);
+					const stamped = Number.isNaN(timestamp) ? undefined : timestamp;
+					this.#listener.datagram(new Datagram(batch.buffer, payload, batch.c(record), batch.d(record), stamped));
+					payload += batch.c(record);
+					break;
+				}
 				case RecordType.trackEnd: {
 					const final = batch.b(record);
 					const error = batch.c(record) > 0 ? errorAt(batch, record, payload) : undefined;

@@ -3,9 +3,9 @@ import type { WriterEvent, WriterRequest, WriteStep } from "../../worker/protoco
 import { MoqError } from "../error.ts";
 import { Line } from "../line.ts";
 
-/** A step and the frame credit it takes: a frame costs itself and its bytes, everything else is free. */
+/** A step and the frame credit it takes: a frame, a piece or a datagram costs one and its bytes, everything else is free. */
 function cost(step: WriteStep): { frames: number; bytes: number } {
-	return step.type === "frame" ? { frames: 1, bytes: step.data.byteLength } : { frames: 0, bytes: 0 };
+	return "data" in step ? { frames: 1, bytes: step.data.byteLength } : { frames: 0, bytes: 0 };
 }
 
 /**
@@ -83,7 +83,7 @@ export class Outbox {
 			this.#creditBytes -= bytes;
 			this.#queuedFrames -= frames;
 			this.#queuedBytes -= bytes;
-			if (step.type === "frame") transfer.push(step.data.buffer);
+			if ("data" in step) transfer.push(step.data.buffer);
 			steps.push(step);
 		}
 		if (steps.length === 0) return;

@@ -1,9 +1,9 @@
-import type { Window } from "../../worker/protocol/limits.ts";
+import { MAX_DATAGRAM_BYTES, type Window } from "../../worker/protocol/limits.ts";
 import type { SubscriptionData } from "../../worker/protocol/model.ts";
 import type { WriterEvent } from "../../worker/protocol/port.ts";
 import type { Anchor } from "../anchor.ts";
 import * as argument from "../argument.ts";
-import { ClosedError, errorFrom, type MoqError } from "../error.ts";
+import { ClosedError, errorFrom, MoqError } from "../error.ts";
 import { Line } from "../line.ts";
 import { type FrameData, payload, type WriteOptions } from "../payload.ts";
 import type { Pending, WaitOptions } from "../pending.ts";
@@ -51,6 +51,7 @@ export class TrackWriter {
 		argument.whole("sequence", sequence);
 		this.#check();
 		const number = this.#nextGroup++;
+		this.#outbox.push({ type: "group", group: number, sequence });
 		const group = new GroupWriter(this.#outbox, { number, sequence, isTimed: this.#isTimed }, (ended) =>
 			this.#groups.delete(ended),
 		);
@@ -67,6 +68,22 @@ export class TrackWriter {
 		const sequence = this.#next();
 		const group = this.#nextGroup++;
 		this.#outbox.pushSingle({ group, sequence, data: bytes, ...(timestamp === undefined ? {} : { timestamp }) });
+		this.#wrote(sequence);
+		return sequence;
+	}
+
+	/** A datagram under the next sequence. */
+	datagram(data: FrameData, timestamp: number | undefined, options: WriteOptions): number {
+		this.#check();
+		checkTimestamp(timestamp, this.#isTimed);
+		const bytes = payload(data, options);
+		if (bytes.byteLength > MAX_DATAGRAM_BYTES) {
+			const message = `a datagram of ${bytes.byteLength} bytes, above ${MAX_DATAGRAM_BYTES}`;
+			throw new MoqError({ kind: "too-large", message });
+		}
+		const sequence = this.#next();
+		const step = { type: "datagram", sequence, data: bytes } as const;
+		this.#outbox.push(timestamp === undefined ? step : { ...step, timestamp });
 		this.#wrote(sequence);
 		return sequence;
 	}

@@ -1,10 +1,11 @@
+import { expect } from "vitest";
 import { Link } from "../../src/link/link.ts";
 import { makeRuntime, type Runtime } from "../../src/runtime.ts";
 import type { Core } from "../../worker/core/core.ts";
 import type { OpenTransport } from "../../worker/core/transport.ts";
 import { Host } from "../../worker/host/host.ts";
 import { serveControl } from "../../worker/protocol/comlink.ts";
-import type { WorkerStats } from "../../worker/protocol/control.ts";
+import type { DialData } from "../../worker/protocol/control.ts";
 import type { Version } from "../../worker/protocol/model.ts";
 import { startCore } from "./core.ts";
 import { memoryPair } from "./memory-transport.ts";
@@ -15,13 +16,22 @@ export class CorePage {
 	readonly link: Link;
 	readonly core: Core;
 	/** What the next dial gets. */
-	dial: (signal: AbortSignal) => Promise<OpenTransport> = () => Promise.reject(new Error("nothing to dial"));
+	dial: (signal: AbortSignal, dial: DialData) => Promise<OpenTransport> = () =>
+		Promise.reject(new Error("nothing to dial"));
+	/** What the host had not freed when it was shut down. */
+	left: { handles: Record<string, number>; operations: number } | undefined;
 	isTerminated = false;
 
 	private constructor(core: Core) {
 		this.core = core;
 		const { port1, port2 } = new MessageChannel();
-		serveControl(new Host(core, (_dial, signal) => this.dial(signal)), port2);
+		const close = core.close.bind(core);
+		core.close = () => {
+			const { handles, operations } = core.stats();
+			this.left = { handles, operations };
+			close();
+		};
+		serveControl(new Host(core, (dial, signal) => this.dial(signal, dial)), port2);
 		this.link = new Link(port1, () => {
 			this.isTerminated = true;
 		});
@@ -34,12 +44,15 @@ export class CorePage {
 
 	/** Live objects, without what only grows. */
 	async live() {
-		const { handles, model, operations, tasks, cachedBytes, ids }: WorkerStats = await this.runtime.stats();
-		return { handles, model, operations, tasks, cachedBytes, ids };
+		const { handles, model, operations, tasks, cachedBytes, ids, page } = await this.runtime.stats();
+		return { handles, model, operations, tasks, cachedBytes, ids, page };
 	}
 
+	/** End it, and see that whatever the page left open was let go of in the core. */
 	async close(): Promise<void> {
 		await this.runtime.close();
+		expect(this.left).toEqual({ handles: {}, operations: 0 });
+		expect(this.link.live).toEqual({ handles: 0, calls: 0 });
 	}
 }
 

@@ -11,6 +11,8 @@ import type {
 	AnnounceEvent,
 	CloseData,
 	CoreStats,
+	Rejection,
+	RequestData,
 	SessionStatsData,
 	SubscriptionData,
 	TrackInfoData,
@@ -80,6 +82,12 @@ export interface Connected {
 	version: Version;
 }
 
+/** A request that somebody has to answer. */
+export interface Asked {
+	request: Handle;
+	data: RequestData;
+}
+
 /** The core. Handles are typed: using one for the wrong call throws kind `usage`. */
 export interface CoreApi {
 	/** A new, empty origin. */
@@ -93,6 +101,13 @@ export interface CoreApi {
 	/** Waits until the path is announced. */
 	waitForBroadcast(origin: Handle, path: string): Operation<Handle>;
 
+	/** The same origin, limited to what lies under the prefixes. Throws `unauthorized` when none of it is in reach. */
+	scopeOrigin(origin: Handle, prefixes: readonly string[]): Handle;
+	/** The same origin with paths relative to `root`. Throws `unauthorized` when nothing under it is in reach. */
+	rootOrigin(origin: Handle, root: string): Handle;
+
+	/** A producer that is announced nowhere, for whoever is given it. */
+	makeBroadcast(): Handle;
 	/** A producer, announced under `path` until freed. */
 	createBroadcast(origin: Handle, path: string): Handle;
 	/** Announce a broadcast made elsewhere; free the returned guard to withdraw it. */
@@ -103,6 +118,11 @@ export interface CoreApi {
 	cloneBroadcast(broadcast: Handle): Handle;
 	/** Resolves when the broadcast consumer's source is gone. */
 	broadcastClosed(broadcast: Handle): Operation<ErrorData>;
+
+	/** Make a track known that lives elsewhere: a consumer or a producer of it. Throws `duplicate` or `dropped`. */
+	insertTrack(broadcast: Handle, track: Handle): void;
+	/** Make a name unknown; the track lives on. Throws `not-found` or `dropped`. */
+	removeTrack(broadcast: Handle, name: string): void;
 
 	/** Look a track up; sends nothing. Throws `not-found` or `dropped`. */
 	track(broadcast: Handle, name: string): Handle;
@@ -126,6 +146,10 @@ export interface CoreApi {
 	 * record through without credit, so that unread siblings never starve the one that is being read.
 	 */
 	want(subscription: Handle, gid: number): void;
+	/** Start groups in the order of their arrival, or again in that of their sequences. Each is started once all the same. */
+	setOrder(subscription: Handle, arrival: boolean): void;
+	/** Deliver datagrams from here on, too; each costs as much as a frame. They come as groups as well. */
+	wantDatagrams(subscription: Handle): void;
 	/** The reader abandoned this group: nothing more of it is sent. */
 	skip(subscription: Handle, gid: number): void;
 	/**
@@ -149,12 +173,18 @@ export interface CoreApi {
 	createGroup(track: Handle, sequence?: number): { handle: Handle; sequence: number };
 	/** A whole frame; `data` is copied. A timestamp exactly when the track is timed. */
 	writeFrame(group: Handle, data: Uint8Array, timestamp?: number): void;
+	/** A frame that is written in pieces. Complete with its last byte; free the handle then, or before to give the frame up. */
+	createFrame(group: Handle, size: number, timestamp?: number): Handle;
+	/** The next piece; `data` is copied. */
+	writeChunk(frame: Handle, data: Uint8Array): void;
 	/** No further frame. The handle is used up: it need not be freed. */
 	finishGroup(group: Handle): void;
 	/** Readers fail with this application code (0…65535). The handle is used up. */
 	abortGroup(group: Handle, code: number): void;
 	/** A group of one frame; returns its sequence. */
 	writeTrackFrame(track: Handle, data: Uint8Array, timestamp?: number): number;
+	/** A datagram under this sequence, best effort. Throws `too-large` above 1200 bytes. */
+	writeDatagram(track: Handle, sequence: number, data: Uint8Array, timestamp?: number): void;
 	/** No further group. */
 	finishTrack(track: Handle): void;
 	/** No further group; `sequence` is the last one and must be the newest. */
@@ -167,10 +197,27 @@ export interface CoreApi {
 	trackUsed(track: Handle): Operation<void>;
 	/** Resolves when no consumer exists. */
 	trackUnused(track: Handle): Operation<void>;
-	/** What all subscribers together ask for now. */
+	/** What all subscribers of a track of one's own, or of a request for one, ask for together now. */
 	subscription(track: Handle): SubscriptionData | undefined;
 	/** Resolves when that differs from what this call last reported; null when the last subscriber left. */
 	subscriptionChanged(track: Handle): Operation<SubscriptionData | null>;
+
+	/**
+	 * Serve what nobody has: paths of an origin below `prefix`, tracks of a broadcast of one's own, or groups of a track of
+	 * one's own or of a request for one. Throws `unauthorized` for a prefix out of reach.
+	 */
+	dynamic(of: Handle, prefix?: string): Handle;
+	/** The next request for this handler. It is rejected when its handle is freed unanswered. */
+	nextRequest(handler: Handle): Operation<Asked>;
+	/** Resolves when nobody waits for the answer any more. */
+	requestUnused(request: Handle): Operation<void>;
+	/** Every answer uses the handle of the request up. */
+	rejectRequest(request: Handle, error: Rejection): void;
+	/** `broadcast`: to read from, or one's own. */
+	acceptBroadcast(request: Handle, broadcast: Handle): void;
+	acceptTrack(request: Handle, info?: TrackInfoData): Handle;
+	/** Throws `duplicate` when the group has come meanwhile. `info` counts only for a track that was not accepted yet. */
+	acceptGroup(request: Handle, info?: TrackInfoData): Handle;
 
 	/** Hand an open transport over. When this fails or is cancelled the transport is closed. */
 	connect(transport: OpenTransport, config: ConnectConfig): Operation<Connected>;
@@ -179,6 +226,10 @@ export interface CoreApi {
 	/** Close with a session code and text. The handle stays until freed. */
 	closeSession(session: Handle, code: number, reason: string): void;
 	sessionStats(session: Handle): SessionStatsData;
+	/** Resolves with the address when the peer asks us to move; empty: to the same one. */
+	goingAway(session: Handle): Operation<string>;
+	/** Resolves when the peer's estimate differs from what it was when the last call resolved; `sessionStats` has it. */
+	bandwidthChanged(session: Handle): Operation<void>;
 
 	/** Let go of one object: a reader unsubscribes, a producer aborts what it has not finished, a session closes. */
 	free(handle: Handle): void;

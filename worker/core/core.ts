@@ -5,6 +5,8 @@ import type { ErrorData } from "../protocol/error.ts";
 import type {
 	CloseData,
 	CoreStats,
+	Rejection,
+	RequestData,
 	SessionStatsData,
 	SubscriptionData,
 	TrackInfoData,
@@ -12,6 +14,7 @@ import type {
 } from "../protocol/model.ts";
 import type {
 	AnnounceListener,
+	Asked,
 	ConnectConfig,
 	Connected,
 	CoreApi,
@@ -98,6 +101,20 @@ export class Core implements CoreApi, Receivers {
 		return this.#start((raw) => raw.waitForBroadcast(origin, path), handle);
 	}
 
+	scopeOrigin(origin: Handle, prefixes: readonly string[]): Handle {
+		const broken = prefixes.find((prefix) => prefix.includes("\n"));
+		if (broken !== undefined) throw { kind: "usage", message: "a prefix holds a line feed" } satisfies ErrorData;
+		return this.#call((raw) => raw.view(origin, prefixes.map((prefix) => `${prefix}\n`).join(""), false));
+	}
+
+	rootOrigin(origin: Handle, root: string): Handle {
+		return this.#call((raw) => raw.view(origin, root, true));
+	}
+
+	makeBroadcast(): Handle {
+		return this.#call((raw) => raw.makeBroadcast());
+	}
+
 	createBroadcast(origin: Handle, path: string): Handle {
 		return this.#call((raw) => raw.createBroadcast(origin, path));
 	}
@@ -116,6 +133,14 @@ export class Core implements CoreApi, Receivers {
 
 	broadcastClosed(broadcast: Handle): Operation<ErrorData> {
 		return this.#start((raw) => raw.broadcastClosed(broadcast), json<ErrorData>);
+	}
+
+	insertTrack(broadcast: Handle, track: Handle): void {
+		this.#call((raw) => raw.insertTrack(broadcast, track));
+	}
+
+	removeTrack(broadcast: Handle, name: string): void {
+		this.#call((raw) => raw.removeTrack(broadcast, name));
 	}
 
 	track(broadcast: Handle, name: string): Handle {
@@ -163,6 +188,14 @@ export class Core implements CoreApi, Receivers {
 		this.#call((raw) => raw.want(subscription, gid));
 	}
 
+	setOrder(subscription: Handle, arrival: boolean): void {
+		this.#call((raw) => raw.setOrder(subscription, arrival));
+	}
+
+	wantDatagrams(subscription: Handle): void {
+		this.#call((raw) => raw.wantDatagrams(subscription));
+	}
+
 	skip(subscription: Handle, gid: number): void {
 		this.#call((raw) => raw.skip(subscription, gid));
 	}
@@ -191,17 +224,7 @@ export class Core implements CoreApi, Receivers {
 	}
 
 	createTrack(broadcast: Handle, name: string, info: TrackInfoData = {}): Handle {
-		return this.#call((raw) =>
-			raw.createTrack(
-				broadcast,
-				name,
-				info.timescale ?? NONE,
-				info.cacheMs ?? NONE,
-				info.priority ?? NONE,
-				info.ordered ?? false,
-				info.compress ?? false,
-			),
-		);
+		return this.#call((raw) => raw.createTrack(broadcast, name, ...properties(info)));
 	}
 
 	consumeTrack(track: Handle): Handle {
@@ -220,6 +243,15 @@ export class Core implements CoreApi, Receivers {
 		this.#call((raw) => raw.writeFrame(group, data, timestamp ?? NONE));
 	}
 
+	createFrame(group: Handle, size: number, timestamp?: number): Handle {
+		return this.#call((raw) => raw.createFrame(group, size, timestamp ?? NONE));
+	}
+
+	writeChunk(frame: Handle, data: Uint8Array): void {
+		this.#checkSize(data);
+		this.#call((raw) => raw.writeChunk(frame, data));
+	}
+
 	finishGroup(group: Handle): void {
 		this.#call((raw) => raw.finishGroup(group));
 	}
@@ -231,6 +263,11 @@ export class Core implements CoreApi, Receivers {
 	writeTrackFrame(track: Handle, data: Uint8Array, timestamp?: number): number {
 		this.#checkSize(data);
 		return this.#call((raw) => raw.writeTrackFrame(track, data, timestamp ?? NONE));
+	}
+
+	writeDatagram(track: Handle, sequence: number, data: Uint8Array, timestamp?: number): void {
+		this.#checkSize(data);
+		this.#call((raw) => raw.writeDatagram(track, sequence, data, timestamp ?? NONE));
 	}
 
 	finishTrack(track: Handle): void {
@@ -267,6 +304,43 @@ export class Core implements CoreApi, Receivers {
 		return this.#start((raw) => raw.subscriptionChanged(track), json<SubscriptionData | null>);
 	}
 
+	dynamic(of: Handle, prefix = ""): Handle {
+		return this.#call((raw) => raw.dynamic(of, prefix));
+	}
+
+	nextRequest(handler: Handle): Operation<Asked> {
+		return this.#start(
+			(raw) => raw.nextRequest(handler),
+			(outcome) => {
+				const request = handle(outcome);
+				const data = JSON.parse(this.#call((raw) => raw.requestData(request))) as RequestData;
+				if ("name" in data) data.subscription = this.subscription(request) ?? null;
+				return { request, data };
+			},
+		);
+	}
+
+	requestUnused(request: Handle): Operation<void> {
+		return this.#start((raw) => raw.requestUnused(request), nothing);
+	}
+
+	rejectRequest(request: Handle, error: Rejection): void {
+		const [kind, code] = "code" in error ? ["", error.code] : [error.kind, NONE];
+		this.#call((raw) => raw.rejectRequest(request, kind, code));
+	}
+
+	acceptBroadcast(request: Handle, broadcast: Handle): void {
+		this.#call((raw) => raw.acceptBroadcast(request, broadcast));
+	}
+
+	acceptTrack(request: Handle, info: TrackInfoData = {}): Handle {
+		return this.#call((raw) => raw.acceptTrack(request, ...properties(info)));
+	}
+
+	acceptGroup(request: Handle, info: TrackInfoData = {}): Handle {
+		return this.#call((raw) => raw.acceptGroup(request, ...properties(info)));
+	}
+
 	connect(transport: OpenTransport, config: ConnectConfig): Operation<Connected> {
 		let session: number;
 		let operation: number;
@@ -296,6 +370,17 @@ export class Core implements CoreApi, Receivers {
 
 	sessionStats(session: Handle): SessionStatsData {
 		return JSON.parse(this.#call((raw) => raw.sessionStats(session))) as SessionStatsData;
+	}
+
+	goingAway(session: Handle): Operation<string> {
+		return this.#start(
+			(raw) => raw.goingAway(session),
+			(outcome) => json<{ uri: string }>(outcome).uri,
+		);
+	}
+
+	bandwidthChanged(session: Handle): Operation<void> {
+		return this.#start((raw) => raw.bandwidthChanged(session), nothing);
 	}
 
 	free(handle: Handle): void {
@@ -423,6 +508,16 @@ function preferences(prefs: SubscriptionData): [number, boolean, number, number,
 		prefs.groupStart ?? NONE,
 		prefs.groupEnd ?? NONE,
 		prefs.batchMs ?? 0,
+	];
+}
+
+function properties(info: TrackInfoData): [number, number, number, boolean, boolean] {
+	return [
+		info.timescale ?? NONE,
+		info.cacheMs ?? NONE,
+		info.priority ?? NONE,
+		info.ordered ?? false,
+		info.compress ?? false,
 	];
 }
 

@@ -28,17 +28,18 @@ export class BroadcastEntry {
 	}
 }
 
-/** A broadcast of the page's own, announced while it lives. */
+/** A broadcast of the page's own: announced while it lives, or made to be given to somebody. */
 export class ProducerEntry {
 	readonly type = "producer";
 	readonly core: Handle;
-	readonly recipe: { origin: Id; path: string };
+	/** Absent: announced nowhere. */
+	readonly recipe: { origin: Id; path: string } | undefined;
 	readonly #api: CoreApi;
 
-	constructor(api: CoreApi, origin: Handle, recipe: { origin: Id; path: string }) {
+	constructor(api: CoreApi, core: Handle, recipe?: { origin: Id; path: string }) {
 		this.#api = api;
+		this.core = core;
 		this.recipe = recipe;
-		this.core = api.createBroadcast(origin, recipe.path);
 	}
 
 	release(): void {

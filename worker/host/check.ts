@@ -13,6 +13,11 @@ export function text(name: string, value: unknown): string {
 	throw failure("usage", `${name} must be a string, not ${typeof value}`);
 }
 
+export function texts(name: string, value: unknown): string[] {
+	if (!Array.isArray(value)) throw failure("usage", `${name} must be an array of strings`);
+	return value.map((item) => text(name, item));
+}
+
 export function port(name: string, value: unknown): MessagePort {
 	if (value instanceof MessagePort) return value;
 	throw failure("usage", `${name} must be a MessagePort`);

@@ -1,16 +1,20 @@
-import type { CoreApi, Handle, Operation } from "../core/api.ts";
+import type { Asked, CoreApi, Handle, Operation } from "../core/api.ts";
+import { asErrorData } from "../failure.ts";
 import { Player } from "../media/player.ts";
 import { Publisher } from "../media/publisher.ts";
 import { startRender } from "../media/render.ts";
 import type { ControlApi, Id, WorkerStats } from "../protocol/control.ts";
+import type { ErrorKind } from "../protocol/error.ts";
 import { CLOSE_DEADLINE_MS } from "../protocol/limits.ts";
-import type { SessionStatsData, TrackInfoData } from "../protocol/model.ts";
+import type { RequestData, SessionStatsData, SubscriptionData, TrackInfoData } from "../protocol/model.ts";
 import type { ConnectedData } from "../protocol/port.ts";
 import { AnnouncedEntry } from "./announced.ts";
 import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry } from "./broadcast.ts";
-import { port, record, text, whole } from "./check.ts";
+import { port, record, text, texts, whole } from "./check.ts";
 import { ConnectionEntry, type Dial } from "./connection.ts";
+import { HandlerEntry, RequestEntry } from "./dynamic.ts";
 import { OriginEntry } from "./origin.ts";
+import { PublishedGroup } from "./published-group.ts";
 import { PublishedTrack } from "./published-track.ts";
 import { GroupEntry, SubscriptionEntry } from "./reader.ts";
 import { type GuestEntry, Table } from "./table.ts";
@@ -43,7 +47,19 @@ export class Host implements ControlApi {
 	}
 
 	createOrigin({ origin }: Args<"createOrigin">): void {
-		this.#table.make(origin, () => new OriginEntry(this.#core));
+		this.#table.make(origin, () => new OriginEntry(this.#core, this.#core.createOrigin(), { by: "page" }));
+	}
+
+	viewOrigin({ view, origin, by }: Args<"viewOrigin">): void {
+		this.#table.make(view, () => {
+			const { core } = this.#table.get(origin, "origin");
+			record("by", by);
+			const handle =
+				"root" in by
+					? this.#core.rootOrigin(core, text("root", by.root))
+					: this.#core.scopeOrigin(core, texts("prefixes", by.prefixes));
+			return new OriginEntry(this.#core, handle, { by: "view", origin, view: by });
+		});
 	}
 
 	originId({ origin }: Args<"originId">): string {
@@ -86,8 +102,22 @@ export class Host implements ControlApi {
 	createBroadcast({ broadcast, origin, path }: Args<"createBroadcast">): void {
 		this.#table.make(broadcast, () => {
 			const { core } = this.#table.get(origin, "origin");
-			return new ProducerEntry(this.#core, core, { origin, path: text("path", path) });
+			const handle = this.#core.createBroadcast(core, text("path", path));
+			return new ProducerEntry(this.#core, handle, { origin, path });
 		});
+	}
+
+	makeBroadcast({ broadcast }: Args<"makeBroadcast">): void {
+		this.#table.make(broadcast, () => new ProducerEntry(this.#core, this.#core.makeBroadcast()));
+	}
+
+	insertTrack({ broadcast, track }: Args<"insertTrack">): void {
+		const { core } = this.#table.get(broadcast, "producer");
+		this.#core.insertTrack(core, this.#table.oneOf(track, ["track", "published-track"]).core);
+	}
+
+	removeTrack({ broadcast, name }: Args<"removeTrack">): void {
+		this.#core.removeTrack(this.#table.get(broadcast, "producer").core, text("name", name));
 	}
 
 	consume({ broadcast, producer }: Args<"consume">): void {
@@ -165,18 +195,81 @@ export class Host implements ControlApi {
 		this.#table.make(producer, () => {
 			const { core } = this.#table.get(broadcast, "producer");
 			const recipe = { broadcast, name: text("name", name), info: record("info", info) };
-			return new PublishedTrack(this.#core, core, recipe, port("port", to));
+			const data = port("port", to);
+			return new PublishedTrack(this.#core, this.#core.createTrack(core, name, info), recipe, data);
 		});
 	}
 
 	consumeTrack({ track, producer }: Args<"consumeTrack">): void {
 		this.#table.make(track, () => {
-			const { recipe } = this.#table.get(producer, "published-track");
-			const broadcast = this.#core.consume(this.#table.get(recipe.broadcast, "producer").core);
+			const { core } = this.#table.get(producer, "published-track");
+			return new TrackEntry(this.#core, this.#core.consumeTrack(core), { published: producer });
+		});
+	}
+
+	dynamic({ dynamic, of, prefix }: Args<"dynamic">): void {
+		this.#table.make(dynamic, () => {
+			const { core } = this.#table.oneOf(of, ["origin", "producer", "published-track", "request"]);
+			const recipe = { of, ...(prefix === undefined ? {} : { prefix: text("prefix", prefix) }) };
+			return new HandlerEntry(this.#core, core, recipe);
+		});
+	}
+
+	nextRequest({ request, dynamic }: Args<"nextRequest">): Promise<RequestData> {
+		const start = () => this.#core.nextRequest(this.#table.get(dynamic, "dynamic").core);
+		const settle = ({ request: core, data }: Asked) => ({
+			entry: new RequestEntry(this.#core, core, { dynamic }),
+			result: data,
+		});
+		return this.#table.wait(request, start, settle, (asked) => this.#core.free(asked.request));
+	}
+
+	requestUnused({ operation, request }: Args<"requestUnused">): Promise<void> {
+		const start = () => this.#core.requestUnused(this.#table.get(request, "request").core);
+		return this.#table.wait(operation, start, () => ({ result: undefined }));
+	}
+
+	requestSubscription({ operation, request }: Args<"requestSubscription">): Promise<SubscriptionData | null> {
+		const start = () => this.#core.subscriptionChanged(this.#table.get(request, "request").core);
+		return this.#table.wait(operation, start, (subscription) => ({ result: subscription }));
+	}
+
+	rejectRequest({ request, error }: Args<"rejectRequest">): void {
+		record("error", error);
+		const reason =
+			"code" in error ? { code: whole("code", error.code) } : { kind: text("kind", error.kind) as ErrorKind };
+		this.#core.rejectRequest(this.#table.get(request, "request").core, reason);
+		this.#table.forget(request);
+	}
+
+	acceptBroadcast({ request, broadcast }: Args<"acceptBroadcast">): void {
+		const { core } = this.#table.get(request, "request");
+		this.#core.acceptBroadcast(core, this.#table.oneOf(broadcast, ["broadcast", "producer"]).core);
+		this.#table.forget(request);
+	}
+
+	acceptTrack({ request, producer, info, port: to }: Args<"acceptTrack">): void {
+		this.#table.make(producer, () => {
+			const { core } = this.#table.get(request, "request");
+			const data = port("port", to);
+			const track = this.#core.acceptTrack(core, record("info", info));
+			this.#table.forget(request);
+			return new PublishedTrack(this.#core, track, { request, info }, data);
+		});
+	}
+
+	acceptGroup({ request, group, info, port: to }: Args<"acceptGroup">): void {
+		this.#table.make(group, () => {
+			const { core } = this.#table.get(request, "request");
+			const data = port("port", to);
 			try {
-				return new TrackEntry(this.#core, this.#core.track(broadcast, recipe.name), { published: producer });
-			} finally {
-				this.#core.free(broadcast);
+				const handle = this.#core.acceptGroup(core, record("info", info));
+				this.#table.forget(request);
+				return new PublishedGroup(this.#core, handle, { request }, data);
+			} catch (error) {
+				// Unless the call was wrong, the request is answered all the same: the group has come, or the track is over.
+				if (asErrorData(error).kind !== "usage") this.#table.forget(request);
+				throw error;
 			}
 		});
 	}

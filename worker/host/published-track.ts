@@ -1,36 +1,32 @@
 import type { CoreApi, Handle, Operation } from "../core/api.ts";
-import { asErrorData, failure } from "../failure.ts";
+import { asErrorData } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
-import { WRITE_WINDOW } from "../protocol/limits.ts";
 import type { TrackInfoData } from "../protocol/model.ts";
 import type { WriterEvent, WriterRequest, WriteStep } from "../protocol/port.ts";
 import { whole } from "./check.ts";
+import { GroupSteps } from "./group-steps.ts";
+
+/** How a track of the page's own came about: made in a broadcast, or asked for. */
+export type TrackRecipe = { info: TrackInfoData } & ({ broadcast: Id; name: string } | { request: Id });
 
 /** A track the page writes, and the port on which it does. */
 export class PublishedTrack {
 	readonly type = "published-track";
 	readonly core: Handle;
-	readonly recipe: { broadcast: Id; name: string; info: TrackInfoData };
+	readonly recipe: TrackRecipe;
 	readonly #api: CoreApi;
 	readonly #port: MessagePort;
-	readonly #groups = new Map<number, Handle>();
+	readonly #steps: GroupSteps;
 	/** Operations that watch the readers; withdrawn in the end. */
 	readonly #watches = new Map<"subscription" | "used", Operation<unknown>>();
 	#isOver = false;
-	/** Taken from the page and not granted again yet. */
-	#frames = 0;
-	#bytes = 0;
 
-	constructor(
-		api: CoreApi,
-		broadcast: Handle,
-		recipe: { broadcast: Id; name: string; info: TrackInfoData },
-		port: MessagePort,
-	) {
+	constructor(api: CoreApi, core: Handle, recipe: TrackRecipe, port: MessagePort) {
 		this.#api = api;
 		this.recipe = recipe;
 		this.#port = port;
-		this.core = api.createTrack(broadcast, recipe.name, recipe.info);
+		this.core = core;
+		this.#steps = new GroupSteps(api, port);
 		port.onmessage = ({ data }: MessageEvent<Partial<WriterRequest> | null>) => {
 			if (data?.type === "write" && Array.isArray(data.steps)) this.#write(data.steps);
 		};
@@ -42,8 +38,7 @@ export class PublishedTrack {
 		this.#isOver = true;
 		this.#port.onmessage = null;
 		for (const watch of this.#watches.values()) watch.cancel();
-		for (const group of this.#groups.values()) this.#api.free(group);
-		this.#groups.clear();
+		this.#steps.release();
 		this.#api.free(this.core);
 		this.#port.close();
 	}
@@ -54,20 +49,24 @@ export class PublishedTrack {
 
 	#write(steps: WriteStep[]): void {
 		for (const step of steps) this.#step(step);
-		// Half a window at a time: a grant for every frame would wake the page for every frame.
-		if (this.#frames * 2 < WRITE_WINDOW.frames && this.#bytes * 2 < WRITE_WINDOW.bytes) return;
-		this.#post({ type: "grant", frames: this.#frames, bytes: this.#bytes });
-		this.#frames = 0;
-		this.#bytes = 0;
+		this.#steps.grant();
 	}
 
 	#step(step: WriteStep): void {
 		switch (step.type) {
 			case "group":
+				this.#steps.begin(step.group, () => this.#api.createGroup(this.core, whole("sequence", step.sequence)).handle);
+				return;
 			case "frame":
+			case "frameStart":
+			case "chunk":
+			case "frameAbort":
 			case "groupEnd":
 			case "groupAbort":
-				this.#groupStep(step);
+				this.#steps.take(step);
+				return;
+			case "datagram":
+				this.#datagram(step);
 				return;
 			case "finish":
 				this.#end(() => this.#api.finishTrack(this.core));
@@ -83,42 +82,14 @@ export class PublishedTrack {
 		}
 	}
 
-	#groupStep(step: Extract<WriteStep, { group: number }>): void {
+	#datagram(step: Extract<WriteStep, { type: "datagram" }>): void {
 		try {
-			if (step.type === "group") {
-				if (this.#groups.has(step.group)) throw failure("usage", `group number ${step.group} is in use`);
-				const { handle } = this.#api.createGroup(this.core, whole("sequence", step.sequence));
-				this.#groups.set(step.group, handle);
-				return;
-			}
-			if (step.type === "frame") this.#took(step.data);
-			const group = this.#groups.get(step.group);
-			// It was refused, and the page was told.
-			if (group === undefined) return;
-			if (step.type === "frame") {
-				this.#api.writeFrame(group, step.data, step.timestamp);
-				return;
-			}
-			this.#groups.delete(step.group);
-			if (step.type === "groupEnd") this.#api.finishGroup(group);
-			else this.#api.abortGroup(group, whole("code", step.code));
+			this.#steps.took(step.data);
+			this.#api.writeDatagram(this.core, whole("sequence", step.sequence), step.data, step.timestamp);
 		} catch (error) {
-			this.#refuse(step.group, asErrorData(error));
+			// Number 0 is no group: the page hears what was wrong, and nothing of it ends.
+			this.#post({ type: "groupError", group: 0, error: asErrorData(error) });
 		}
-	}
-
-	/** A step failed: the group is over for the page, and given up for its readers. */
-	#refuse(group: number, error: ReturnType<typeof asErrorData>): void {
-		const handle = this.#groups.get(group);
-		this.#groups.delete(group);
-		if (handle !== undefined) this.#api.free(handle);
-		this.#post({ type: "groupError", group, error });
-	}
-
-	#took(data: Uint8Array): void {
-		if (!(data instanceof Uint8Array)) throw failure("usage", "a frame must be bytes");
-		this.#frames++;
-		this.#bytes += data.byteLength;
 	}
 
 	#end(act: () => void): void {

@@ -82,6 +82,12 @@ export class SubscriptionEntry {
 				this.recipe.prefs = record("prefs", request.prefs);
 				this.#api.updateSubscription(handle, request.prefs);
 				return;
+			case "order":
+				this.#api.setOrder(handle, request.arrival === true);
+				return;
+			case "datagrams":
+				this.#api.wantDatagrams(handle);
+				return;
 			case "startAt":
 				this.recipe.startAt = whole("sequence", request.sequence);
 				this.#api.startAt(handle, this.recipe.startAt);

@@ -5,7 +5,9 @@ import type { ErrorData } from "../protocol/error.ts";
 import type { AnnouncedEntry } from "./announced.ts";
 import type { BroadcastEntry, ProducerEntry, PublicationEntry } from "./broadcast.ts";
 import type { ConnectionEntry } from "./connection.ts";
+import type { HandlerEntry, RequestEntry } from "./dynamic.ts";
 import type { OriginEntry } from "./origin.ts";
+import type { PublishedGroup } from "./published-group.ts";
 import type { PublishedTrack } from "./published-track.ts";
 import type { GroupEntry, SubscriptionEntry } from "./reader.ts";
 import type { TrackEntry } from "./track.ts";
@@ -41,6 +43,9 @@ export type Entry =
 	| PublicationEntry
 	| TrackEntry
 	| PublishedTrack
+	| PublishedGroup
+	| HandlerEntry
+	| RequestEntry
 	| SubscriptionEntry
 	| GroupEntry
 	| ConnectionEntry
@@ -113,6 +118,12 @@ export class Table {
 		if (entry.type === "refused") throw entry.error;
 		if (entry.type !== type) throw failure("usage", `id ${id} is a ${entry.type}, not a ${type}`);
 		return entry as Extract<Entry, { type: Type }>;
+	}
+
+	/** What the id stands for, which must be of one of these types. @throws ErrorData as {@link Table.get}. */
+	oneOf<Type extends Entry["type"]>(id: Id, types: readonly Type[]): Extract<Entry, { type: Type }> {
+		const type = types.find((type) => this.#entries.get(id)?.type === type);
+		return this.get(id, type ?? (types[0] as Type));
 	}
 
 	/** Let go of it. @throws ErrorData when nothing is there. */

@@ -25,6 +25,8 @@ export const RecordType = {
 	 * unknown). c = payload bytes: 0 for a finished track, otherwise UTF-8 JSON of the ErrorData that ended it.
 	 */
 	trackEnd: 5,
+	/** A datagram. b = timestamp (NaN: none), c = payload bytes, d = sequence. */
+	datagram: 6,
 } as const;
 
 /** Records by index, for a reader that keeps frames where they arrived and looks at them later, or never. */
@@ -66,7 +68,7 @@ export class Batch {
 		return this.#view.getFloat64(BATCH_HEADER_BYTES + index * RECORD_BYTES + 16, true);
 	}
 
-	/** The third: index of a group's first frame. */
+	/** The third: index of a group's first frame, or sequence of a datagram. */
 	d(index: number): number {
 		return this.#view.getFloat64(BATCH_HEADER_BYTES + index * RECORD_BYTES + 24, true);
 	}
@@ -78,7 +80,8 @@ export type BatchRecord =
 	| { type: "frame"; gid: number; timestamp: number | undefined; data: Uint8Array }
 	| { type: "groupEnd"; gid: number; frames: number }
 	| { type: "groupError"; gid: number; error: Uint8Array }
-	| { type: "trackEnd"; error: Uint8Array | undefined };
+	| { type: "trackEnd"; error: Uint8Array | undefined }
+	| { type: "datagram"; sequence: number; timestamp: number | undefined; data: Uint8Array };
 
 /**
  * Walk a batch in order. Payloads are views into `buffer`, made one at a time as they are reached.
@@ -115,6 +118,15 @@ export function* readBatch(buffer: ArrayBuffer): Generator<BatchRecord, void, un
 				break;
 			case RecordType.trackEnd:
 				yield { type: "trackEnd", error: c > 0 ? new Uint8Array(buffer, payload, c) : undefined };
+				payload += c;
+				break;
+			case RecordType.datagram:
+				yield {
+					type: "datagram",
+					sequence: view.getFloat64(at + 24, true),
+					timestamp: Number.isNaN(b) ? undefined : b,
+					data: new Uint8Array(buffer, payload, c),
+				};
 				payload += c;
 				break;
 			default:

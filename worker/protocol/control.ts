@@ -8,7 +8,15 @@
 
 import type { Window } from "./limits.ts";
 import type { OpenPlayer, OpenPublisher, OpenRenderer } from "./media.ts";
-import type { CoreStats, SessionStatsData, SubscriptionData, TrackInfoData, Version } from "./model.ts";
+import type {
+	CoreStats,
+	Rejection,
+	RequestData,
+	SessionStatsData,
+	SubscriptionData,
+	TrackInfoData,
+	Version,
+} from "./model.ts";
 import type { ConnectedData } from "./port.ts";
 
 /** Names one thing the page asked for: a handle, or something that waits. */
@@ -25,6 +33,8 @@ export interface DialData {
 	serverCertificateHashes?: Uint8Array[];
 	/** Address and head start of WebTransport for the WebSocket fallback. */
 	websocket: { url?: string; delayMs?: number };
+	/** False: do not follow a peer that asks us to move. */
+	follow?: boolean;
 }
 
 /** Live objects of a worker. */
@@ -50,6 +60,11 @@ export interface ControlApi {
 	/** Announce somebody's broadcast under another path; free `publication` to withdraw it. */
 	publish(args: { publication: Id; origin: Id; path: string; broadcast: Id }): void;
 
+	/** Another view of an origin: only what lies under the prefixes, or relative to the root. */
+	viewOrigin(args: { view: Id; origin: Id; by: { prefixes: string[] } | { root: string } }): void;
+
+	/** A producer that is announced nowhere. */
+	makeBroadcast(args: { broadcast: Id }): void;
 	/** A producer, announced until freed. */
 	createBroadcast(args: { broadcast: Id; origin: Id; path: string }): void;
 	/** A consumer of one's own broadcast. */
@@ -57,6 +72,11 @@ export interface ControlApi {
 	cloneBroadcast(args: { broadcast: Id; from: Id }): void;
 	/** Rejects with what ended the broadcast consumer's source. */
 	broadcastClosed(args: { operation: Id; broadcast: Id }): Promise<void>;
+
+	/** Make a track known that lives elsewhere: one to read from, or one of the page's own. */
+	insertTrack(args: { broadcast: Id; track: Id }): void;
+	/** Make a name unknown; the track lives on. */
+	removeTrack(args: { broadcast: Id; name: string }): void;
 
 	/** Look up; sends nothing. */
 	track(args: { track: Id; broadcast: Id; name: string }): void;
@@ -85,6 +105,25 @@ export interface ControlApi {
 	createTrack(args: { producer: Id; broadcast: Id; name: string; info: TrackInfoData; port: MessagePort }): void;
 	/** An in-process reader of one's own track. */
 	consumeTrack(args: { track: Id; producer: Id }): void;
+
+	/**
+	 * Serve what nobody has: paths of an origin below `prefix`, tracks of a broadcast of the page's own, or groups of a track
+	 * of its own or of a request for one.
+	 */
+	dynamic(args: { dynamic: Id; of: Id; prefix?: string }): void;
+	/** Settles with the next request, which is under the id given from then on. Freeing it unanswered rejects it. */
+	nextRequest(args: { request: Id; dynamic: Id }): Promise<RequestData>;
+	/** Settles when nobody waits for the answer any more. */
+	requestUnused(args: { operation: Id; request: Id }): Promise<void>;
+	/** Settles when what all who want the track ask for differs from the last report; null when the last one left. */
+	requestSubscription(args: { operation: Id; request: Id }): Promise<SubscriptionData | null>;
+	/** An answer uses the id of the request up. */
+	rejectRequest(args: { request: Id; error: Rejection }): void;
+	/** `broadcast`: one to read from, or one of the page's own. */
+	acceptBroadcast(args: { request: Id; broadcast: Id }): void;
+	acceptTrack(args: { request: Id; producer: Id; info: TrackInfoData; port: MessagePort }): void;
+	/** Write the group under number 1; `info` counts only for a track that was not accepted yet. */
+	acceptGroup(args: { request: Id; group: Id; info: TrackInfoData; port: MessagePort }): void;
 
 	/** Settles with an agreed version. `port` reports the end. Absent origin: that half is off. */
 	connect(args: {
@@ -123,10 +162,14 @@ const methods: Record<keyof ControlApi, true> = {
 	requestBroadcast: true,
 	waitForBroadcast: true,
 	publish: true,
+	viewOrigin: true,
+	makeBroadcast: true,
 	createBroadcast: true,
 	consume: true,
 	cloneBroadcast: true,
 	broadcastClosed: true,
+	insertTrack: true,
+	removeTrack: true,
 	track: true,
 	trackInfo: true,
 	subscribe: true,
@@ -134,6 +177,14 @@ const methods: Record<keyof ControlApi, true> = {
 	getGroup: true,
 	createTrack: true,
 	consumeTrack: true,
+	dynamic: true,
+	nextRequest: true,
+	requestUnused: true,
+	requestSubscription: true,
+	rejectRequest: true,
+	acceptBroadcast: true,
+	acceptTrack: true,
+	acceptGroup: true,
 	connect: true,
 	closeConnection: true,
 	connectionStats: true,

@@ -24,6 +24,12 @@ export const WRITE_WINDOW: Window = { frames: 64, bytes: 4 * 1024 * 1024 };
 /** What a page that ignores `ready` may queue beyond the window before writing throws: memory must not grow for ever. */
 export const WRITE_BACKLOG: Window = { frames: 1024, bytes: 16 * 1024 * 1024 };
 
+/** Largest datagram, payload bytes: what fits every path with the headers around it. The core has the same limit. */
+export const MAX_DATAGRAM_BYTES = 1140;
+
+/** Datagrams the page keeps unread; the oldest give way, as on the network. */
+export const DATAGRAM_BACKLOG = 64;
+
 /** Announcements handed to a page that has not asked for more: one per round trip would be slow on a long first list. */
 export const ANNOUNCE_WINDOW = 32;
 

@@ -1,5 +1,7 @@
 /** The values of the model as plain data: what page, host and core exchange besides handles, errors and batches. */
 
+import type { ErrorKind } from "./error.ts";
+
 /** A protocol version by the name it has on the page; `moq-lite-05-wip` and `moq-lite-07-wip` are opt-in. */
 export type Version =
 	| "moq-lite-07-wip"
@@ -51,6 +53,40 @@ export interface TrackInfoData {
 	compress?: boolean;
 }
 
+/** What a handler of an origin was asked for: a path that nobody announces, from the very root of the origin. */
+export interface BroadcastAsked {
+	path: string;
+}
+
+/** What a handler of a broadcast was asked for: a track, and what all who wait for it want together. */
+export interface TrackAsked {
+	name: string;
+	subscription: SubscriptionData | null;
+}
+
+/** What a handler of a track was asked for: a group that is not in the cache. */
+export interface GroupAsked {
+	sequence: number;
+	/** The highest of all who asked so far, 0…255. */
+	priority: number;
+	/** The first frame any of them wants. */
+	frameStart: number;
+}
+
+/** What a handler was asked for, by the kind of the handler. */
+export type RequestData = BroadcastAsked | TrackAsked | GroupAsked;
+
+/** Why a request is rejected: a code of the application (0…65535), or a kind that says something to a peer. */
+export type Rejection = { code: number } | { kind: ErrorKind };
+
+/** What the peer says the connection can carry. */
+export interface BandwidthData {
+	/** Smoothed round-trip time. */
+	rttMs?: number;
+	/** Estimated bandwidth towards us. */
+	bitsPerSecond?: number;
+}
+
 /** What happened to a path: a broadcast appeared, was replaced without a gap, or went away. */
 export type AnnounceEvent = "active" | "restart" | "ended";
 
@@ -65,11 +101,7 @@ export interface CloseData {
 }
 
 /** Figures of one session; a field is absent where transport or version cannot tell. */
-export interface SessionStatsData {
-	/** Smoothed round-trip time. */
-	rttMs?: number;
-	/** Estimated bandwidth towards us, as reported by the peer. */
-	bitsPerSecond?: number;
+export interface SessionStatsData extends BandwidthData {
 	/** Payload bytes handed to streams. */
 	bytesSent: number;
 	/** Payload bytes taken from streams. */

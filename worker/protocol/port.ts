@@ -1,7 +1,7 @@
 /** Messages of the data plane. Each port belongs to one object, so no message names another. */
 
 import type { ErrorData } from "./error.ts";
-import type { AnnounceEvent, CloseData, SubscriptionData, Version } from "./model.ts";
+import type { AnnounceEvent, BandwidthData, CloseData, SubscriptionData, Version } from "./model.ts";
 
 /** Page to worker on the port of a subscription or of a fetched group. */
 export type ReaderRequest =
@@ -13,6 +13,10 @@ export type ReaderRequest =
 	| { type: "skip"; gid: number }
 	/** New preferences. */
 	| { type: "update"; prefs: SubscriptionData }
+	/** Start groups in the order of their arrival, or again in that of their sequences. */
+	| { type: "order"; arrival: boolean }
+	/** Deliver datagrams from here on, too. */
+	| { type: "datagrams" }
 	/** Local floor. */
 	| { type: "startAt"; sequence: number }
 	/** Local inclusive cap; absent: none. */
@@ -28,14 +32,22 @@ export type ReaderEvent =
 /** One step of a publication, in the order the page took them. `group` is a number the page made up for this port. */
 export type WriteStep =
 	| { type: "group"; group: number; sequence: number }
-	| { type: "frame"; group: number; data: Uint8Array; timestamp?: number }
-	| { type: "groupEnd"; group: number }
-	| { type: "groupAbort"; group: number; code: number }
+	| GroupStep
+	| { type: "datagram"; sequence: number; data: Uint8Array; timestamp?: number }
 	| { type: "finish" }
 	| { type: "finishAt"; sequence: number }
 	| { type: "abort"; code: number };
 
-/** Page to worker on the port of a published track. */
+/** One step inside a group that was begun. `frame` is a name the page made up for a frame that is written in pieces. */
+export type GroupStep =
+	| { type: "frame"; group: number; data: Uint8Array; timestamp?: number }
+	| { type: "frameStart"; group: number; frame: string; size: number; timestamp?: number }
+	| { type: "chunk"; group: number; frame: string; data: Uint8Array }
+	| { type: "frameAbort"; group: number; frame: string }
+	| { type: "groupEnd"; group: number }
+	| { type: "groupAbort"; group: number; code: number };
+
+/** Page to worker on the port of a published track, or of one group that was asked for. */
 export interface WriterRequest {
 	type: "write";
 	steps: WriteStep[];
@@ -51,7 +63,7 @@ export type WriterEvent =
 	| { type: "subscription"; subscription: SubscriptionData | null }
 	/** Whether anybody holds the track. */
 	| { type: "used"; used: boolean }
-	/** The end of the track was taken. With an error: it was refused. Groups that are open go on. */
+	/** The end of the track, or of the one group, was taken. With an error: it was refused. Groups that are open go on. */
 	| { type: "end"; error?: ErrorData };
 
 /** Page to worker on the port of an announce stream: ids under which the next records may be delivered. */
@@ -84,5 +96,11 @@ export interface ConnectedData {
 
 /** Worker to page on the port of a connection. */
 export type ConnectionEvent =
+	/** The peer asks us to move to this address (empty: to the same one), which the worker sees to if it may. */
+	| { type: "goaway"; uri: string }
+	/** The session was replaced by one with these properties. */
+	| { type: "moved"; url: string; connected: ConnectedData }
+	/** The peer's estimate has changed; not more than a few times a second. */
+	| ({ type: "bandwidth" } & BandwidthData)
 	/** Last message: a clean close of either side, or what else ended it. */
-	{ type: "closed"; close?: CloseData; error?: ErrorData };
+	| { type: "closed"; close?: CloseData; error?: ErrorData };

@@ -47,6 +47,15 @@ impl Batch {
         self.append(error.len(), [error]);
     }
 
+    /// A datagram: costs as much as a frame.
+    pub(crate) fn datagram(&mut self, sequence: f64, timestamp: Option<f64>, payload: Bytes) {
+        let size = payload.len();
+        self.frames += 1;
+        self.bytes += size;
+        self.record(6, 0, timestamp.unwrap_or(f64::NAN), size as f64, sequence);
+        self.append(size, [payload]);
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

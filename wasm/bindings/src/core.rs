@@ -8,6 +8,7 @@
 //! 3. After a trap never call anything again.
 
 mod broadcast;
+pub(crate) mod dynamic;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod origin;

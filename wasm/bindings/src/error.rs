@@ -41,6 +41,24 @@ impl ErrorData {
         Self::new("closed", "the handle was freed")
     }
 
+    /// The error a caller rejects a request with.
+    pub(crate) fn from_kind(kind: &str) -> Result<Error> {
+        Ok(match kind {
+            "not-found" => Error::NotFound,
+            "unauthorized" => Error::Unauthorized,
+            "unsupported" => Error::Unsupported,
+            "timeout" => Error::Timeout,
+            "dropped" => Error::Dropped,
+            "cancelled" => Error::Cancel,
+            "going-away" => Error::GoingAway,
+            _ => {
+                return Err(Self::usage(format!(
+                    "kind {kind} says nothing to a peer; use a code"
+                )));
+            }
+        })
+    }
+
     /// A peer's number does not fit in a JavaScript number.
     pub(crate) fn out_of_range(what: &str, value: u64) -> Self {
         Self::new("out-of-range", format!("{what} {value} is above 2^53 - 1"))

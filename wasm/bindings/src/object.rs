@@ -1,14 +1,20 @@
 //! What handles mean: one table for every object the worker holds.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Deref,
+    rc::Rc,
+};
 
 use moq_net::{
-    BroadcastConsumer, BroadcastPublish, GroupProducer, OriginProducer, OriginPublish, Session,
-    TrackConsumer, TrackProducer,
+    Bandwidth, BroadcastConsumer, BroadcastProducer, BroadcastPublish, FrameProducer,
+    GroupProducer, OriginProducer, OriginPublish, Session, TrackConsumer, TrackProducer,
 };
 
 use crate::{
+    core::dynamic::{Asked, Handler},
     error::{ErrorData, Result},
+    number,
     reader::Reader,
     slab::{Key, Slab},
     transport::Session as Transport,
@@ -17,10 +23,31 @@ use crate::{
 /// A producer whose cursor several waits share.
 pub(crate) type Watch = Rc<RefCell<TrackProducer>>;
 
+/// A broadcast of our own.
+pub(crate) enum Own {
+    /// Announced as long as this lives.
+    Announced(BroadcastPublish),
+    /// For whoever is given it.
+    Bare(BroadcastProducer),
+}
+
+impl Deref for Own {
+    type Target = BroadcastProducer;
+
+    fn deref(&self) -> &BroadcastProducer {
+        match self {
+            Self::Announced(broadcast) => broadcast,
+            Self::Bare(broadcast) => broadcast,
+        }
+    }
+}
+
 /// A session with the transport it runs on, for its figures.
 pub(crate) struct Connected {
     pub(crate) session: Session,
     pub(crate) transport: Transport,
+    /// The estimate that was reported last.
+    pub(crate) seen: Rc<Cell<Bandwidth>>,
 }
 
 /// One live object.
@@ -29,8 +56,8 @@ pub(crate) enum Object {
     Origin(OriginProducer),
     /// A task that reports announcements.
     Listener { task: Key },
-    /// A broadcast of our own, announced as long as this lives.
-    Broadcast(BroadcastPublish),
+    /// A broadcast of our own.
+    Broadcast(Own),
     /// An announcement of somebody's broadcast, which ends when this is dropped.
     Publication { _guard: OriginPublish },
     /// A broadcast to read from.
@@ -43,6 +70,12 @@ pub(crate) enum Object {
     Producer { track: TrackProducer, watch: Watch },
     /// A group of our own.
     Group(GroupProducer),
+    /// A frame of our own that is written in pieces.
+    Frame(FrameProducer),
+    /// A handler of requests, shared by those who wait for the next.
+    Handler(Rc<RefCell<Handler>>),
+    /// A request that has no answer yet.
+    Request(Asked),
     /// A session.
     Session(Connected),
 }
@@ -60,6 +93,9 @@ impl Object {
             Self::Reader { .. } => "reader",
             Self::Producer { .. } => "trackProducer",
             Self::Group(_) => "groupProducer",
+            Self::Frame(_) => "frameProducer",
+            Self::Handler(_) => "dynamic",
+            Self::Request(_) => "request",
             Self::Session(_) => "session",
         }
     }
@@ -84,10 +120,13 @@ macro_rules! typed {
 impl Objects {
     typed! {
         origin: Origin => OriginProducer,
-        broadcast: Broadcast => BroadcastPublish,
+        broadcast: Broadcast => Own,
         source: Source => BroadcastConsumer,
         track: Track => TrackConsumer,
         group: Group => GroupProducer,
+        frame: Frame => FrameProducer,
+        handler: Handler => Rc<RefCell<Handler>>,
+        request: Request => Asked,
         session: Session => Connected,
     }
 
@@ -150,7 +189,7 @@ impl Objects {
         self.0.iter().map(|(_, object)| object)
     }
 
-    fn get(&self, handle: f64) -> Result<&Object> {
+    pub(crate) fn get(&self, handle: f64) -> Result<&Object> {
         self.0.get(key(handle)).ok_or_else(|| unused(handle))
     }
 }
@@ -166,13 +205,15 @@ pub(crate) fn key(handle: f64) -> Key {
 
 fn unused(handle: f64) -> ErrorData {
     ErrorData::usage(format!(
-        "handle {handle} is not in use: never given out, or freed"
+        "handle {} is not in use: never given out, or freed",
+        number::shown(handle)
     ))
 }
 
 fn mistyped(handle: f64, object: &Object) -> ErrorData {
     ErrorData::usage(format!(
-        "handle {handle} is a {}, which this call does not take",
+        "handle {} is a {}, which this call does not take",
+        number::shown(handle),
         object.name()
     ))
 }

@@ -1,11 +1,12 @@
 //! Broadcasts, both sides.
 
+use moq_net::BroadcastInfo;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{Core, origin::parse};
 use crate::{
     error::{ErrorData, Fault, Result},
-    object::Object,
+    object::{Object, Own},
     operation::error_value,
 };
 
@@ -25,7 +26,48 @@ impl Core {
                 ErrorData::of(&error, Fault::Caller, &format!("broadcast {path}"))
             })?
         };
-        Ok(self.insert(Object::Broadcast(broadcast)))
+        Ok(self.insert(Object::Broadcast(Own::Announced(broadcast))))
+    }
+
+    /// A broadcast of our own that is announced nowhere, for whoever is given it.
+    #[wasm_bindgen(js_name = makeBroadcast)]
+    pub fn make_broadcast(&mut self) -> f64 {
+        self.touch();
+        let broadcast = BroadcastInfo::new().produce(&self.runtime);
+        self.insert(Object::Broadcast(Own::Bare(broadcast)))
+    }
+
+    /// Make a track known that lives elsewhere.
+    ///
+    /// # Errors
+    /// `usage`, `duplicate`, `dropped`.
+    #[wasm_bindgen(js_name = insertTrack)]
+    pub fn insert_track(&mut self, broadcast: f64, track: f64) -> Result<()> {
+        self.touch();
+        let objects = self.objects.borrow();
+        let track = match objects.get(track)? {
+            Object::Producer { track, .. } => track.consume(),
+            _ => objects.track(track)?.clone(),
+        };
+        let doing = format!("track {}", track.name());
+        objects
+            .broadcast(broadcast)?
+            .insert_track(track)
+            .map_err(|error| ErrorData::of(&error, Fault::Caller, &doing))
+    }
+
+    /// Make a name unknown; the track lives on.
+    ///
+    /// # Errors
+    /// `usage`, `not-found`, `dropped`.
+    #[wasm_bindgen(js_name = removeTrack)]
+    pub fn remove_track(&mut self, broadcast: f64, name: &str) -> Result<()> {
+        self.touch();
+        self.objects
+            .borrow()
+            .broadcast(broadcast)?
+            .remove_track(name)
+            .map_err(|error| ErrorData::of(&error, Fault::Caller, &format!("track {name}")))
     }
 
     /// Announce somebody's broadcast; the handle withdraws it.

@@ -22,6 +22,35 @@ impl Core {
         self.insert(Object::Origin(origin))
     }
 
+    /// The same origin, limited to what lies under the prefixes (each ended by a line feed), or with `rooted` relative to the one prefix.
+    ///
+    /// # Errors
+    /// `usage`; `unauthorized` when nothing under them is in reach.
+    pub fn view(&mut self, origin: f64, prefixes: &str, rooted: bool) -> Result<f64> {
+        self.touch();
+        let view = {
+            let objects = self.objects.borrow();
+            let origin = objects.origin(origin)?;
+            if rooted {
+                origin.with_root(&parse(prefixes)?)
+            } else {
+                let prefixes = prefixes
+                    .split_terminator('\n')
+                    .map(parse)
+                    .collect::<Result<Vec<_>>>()?;
+                origin.scope(&prefixes)
+            }
+        };
+        let view = view.ok_or_else(|| {
+            ErrorData::of(
+                &moq_net::Error::Unauthorized,
+                Fault::Caller,
+                &format!("prefix {prefixes}"),
+            )
+        })?;
+        Ok(self.insert(Object::Origin(view)))
+    }
+
     /// Its id as decimal text.
     ///
     /// # Errors
@@ -37,7 +66,7 @@ impl Core {
     /// `usage`; `unauthorized` when the prefix is out of reach.
     pub fn announced(&mut self, origin: f64, prefix: &str) -> Result<f64> {
         self.touch();
-        let consumer = self.view(origin, prefix)?;
+        let consumer = self.reading(origin, prefix)?;
         let mut announced = consumer.announced();
         let (executor, objects, network) = (
             &mut self.executor,
@@ -71,7 +100,7 @@ impl Core {
     #[wasm_bindgen(js_name = requestBroadcast)]
     pub fn request_broadcast(&mut self, origin: f64, path: &str) -> Result<f64> {
         self.touch();
-        let consumer = self.view(origin, "")?;
+        let consumer = self.reading(origin, "")?;
         let doing = format!("broadcast {path}");
         let parsed = parse(path)?;
         let pending = consumer
@@ -95,7 +124,7 @@ impl Core {
     #[wasm_bindgen(js_name = waitForBroadcast)]
     pub fn wait_for_broadcast(&mut self, origin: f64, path: &str) -> Result<f64> {
         self.touch();
-        let consumer = self.view(origin, "")?;
+        let consumer = self.reading(origin, "")?;
         let doing = format!("broadcast {path}");
         let path = parse(path)?.into_owned();
         let objects = self.objects.clone();
@@ -112,7 +141,7 @@ impl Core {
 
 impl Core {
     /// A reading view of an origin below a prefix.
-    fn view(&self, origin: f64, prefix: &str) -> Result<OriginConsumer> {
+    fn reading(&self, origin: f64, prefix: &str) -> Result<OriginConsumer> {
         let objects = self.objects.borrow();
         let origin: &OriginProducer = objects.origin(origin)?;
         let consumer = origin.consume();

@@ -1,12 +1,12 @@
 //! Tracks and groups of our own.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, task::Poll, time::Duration};
 
 use bytes::Bytes;
-use moq_net::{Error, Timescale, Timestamp, TrackInfo};
+use moq_net::{Error, Frame, Timescale, Timestamp, TrackInfo, TrackProducer};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{Core, track::wish_json};
+use super::{Core, dynamic::Request, track::wish_json};
 use crate::{
     command::Outcome,
     error::{ErrorData, Fault, Result},
@@ -34,27 +34,14 @@ impl Core {
         compress: bool,
     ) -> Result<f64> {
         self.touch();
-        let mut info = TrackInfo::default()
-            .with_ordered(ordered)
-            .with_compress(compress);
-        if let Some(units) = number::optional("timescale", timescale)? {
-            let scale = Timescale::new(units).ok_or_else(|| ErrorData::usage("timescale is 0"))?;
-            info = info.with_timescale(scale);
-        }
-        if let Some(cache) = number::optional("cacheMs", cache_ms)? {
-            info = info.with_cache(Duration::from_millis(cache));
-        }
-        if !priority.is_nan() {
-            info = info.with_priority(number::byte("priority", priority)?);
-        }
+        let info = info(timescale, cache_ms, priority, ordered, compress)?;
         let track = self
             .objects
             .borrow()
             .broadcast(broadcast)?
             .create_track(name, info)
             .map_err(|error| ErrorData::of(&error, Fault::Caller, &format!("track {name}")))?;
-        let watch = Rc::new(RefCell::new(track.clone()));
-        Ok(self.insert(Object::Producer { track, watch }))
+        Ok(self.insert_producer(track))
     }
 
     /// An in-process reader of our own track.
@@ -124,6 +111,39 @@ impl Core {
         .map_err(|error| caller(&error, "frame"))
     }
 
+    /// A frame that is written in pieces; free the handle when it is complete. NaN for no timestamp.
+    ///
+    /// # Errors
+    /// As `writeFrame`.
+    #[wasm_bindgen(js_name = createFrame)]
+    pub fn create_frame(&mut self, group: f64, size: f64, timestamp: f64) -> Result<f64> {
+        self.touch();
+        let frame = {
+            let objects = self.objects.borrow();
+            let group = objects.group(group)?;
+            let frame = Frame {
+                size: number::size("size", size)?,
+                timestamp: stamp(timestamp, group.timescale())?,
+            };
+            group
+                .create_frame(frame)
+                .map_err(|error| caller(&error, "frame"))?
+        };
+        Ok(self.insert(Object::Frame(frame)))
+    }
+
+    /// The next piece of a frame.
+    ///
+    /// # Errors
+    /// `usage` when it exceeds what was declared, what aborted the frame.
+    #[wasm_bindgen(js_name = writeChunk)]
+    pub fn write_chunk(&mut self, frame: f64, data: Vec<u8>) -> Result<()> {
+        self.touch();
+        let objects = self.objects.borrow();
+        let frame = objects.frame(frame)?;
+        frame.write(data).map_err(|error| caller(&error, "frame"))
+    }
+
     /// No further frame; uses the handle up.
     ///
     /// # Errors
@@ -165,6 +185,28 @@ impl Core {
             "group sequence",
             sequence.map_err(|error| caller(&error, "frame"))?,
         )
+    }
+
+    /// A datagram under this sequence. NaN for no timestamp.
+    ///
+    /// # Errors
+    /// `usage`, `duplicate`, `closed`, `too-large`, what aborted the track.
+    #[wasm_bindgen(js_name = writeDatagram)]
+    pub fn write_datagram(
+        &mut self,
+        track: f64,
+        sequence: f64,
+        data: Vec<u8>,
+        timestamp: f64,
+    ) -> Result<()> {
+        self.touch();
+        let sequence = number::whole("sequence", sequence)?;
+        let objects = self.objects.borrow();
+        let track = objects.producer(track)?;
+        let timestamp = stamp(timestamp, track.info().timescale)?;
+        track
+            .write_datagram_at(sequence, data, timestamp)
+            .map_err(|error| caller(&error, "datagram"))
     }
 
     /// No further group.
@@ -252,18 +294,20 @@ impl Core {
         }))
     }
 
-    /// What all subscribers together ask for, as JSON; `null` for none.
+    /// What all subscribers of a track of ours, or of one that was asked for, want together, as JSON; `null` for none.
     ///
     /// # Errors
     /// `usage`.
     pub fn subscription(&self, track: f64) -> Result<String> {
-        wish_json(
-            self.objects
-                .borrow()
-                .producer(track)?
-                .subscription()
-                .as_ref(),
-        )
+        let objects = self.objects.borrow();
+        let wish = match objects.get(track)? {
+            Object::Request(asked) => match &*asked.borrow() {
+                Some(Request::Track(request)) => request.subscription(),
+                _ => None,
+            },
+            _ => objects.producer(track)?.subscription(),
+        };
+        wish_json(wish.as_ref())
     }
 
     /// Settles when that differs from what this call last reported.
@@ -272,7 +316,26 @@ impl Core {
     /// `usage`.
     #[wasm_bindgen(js_name = subscriptionChanged)]
     pub fn subscription_changed(&mut self, track: f64) -> Result<f64> {
-        let watch = self.objects.borrow().watch(track)?;
+        let watch = {
+            let objects = self.objects.borrow();
+            match objects.get(track)? {
+                Object::Request(asked) => Err(asked.clone()),
+                _ => Ok(objects.watch(track)?),
+            }
+        };
+        let watch = match watch {
+            Ok(watch) => watch,
+            Err(asked) => {
+                return Ok(self.start_on(track, async move {
+                    let wish = kio::wait(|waiter| match &mut *asked.borrow_mut() {
+                        Some(Request::Track(request)) => request.poll_subscription_changed(waiter),
+                        _ => Poll::Ready(None),
+                    })
+                    .await;
+                    Ok(operation::json(wish_json(wish.as_ref())?))
+                }));
+            }
+        };
         Ok(self.start_on(track, async move {
             // The cursor belongs to the handle: what one call reported, the next one knows.
             let changed =
@@ -283,14 +346,46 @@ impl Core {
     }
 }
 
+impl Core {
+    /// A track of ours, with the clone that knows what `subscriptionChanged` last reported.
+    pub(super) fn insert_producer(&self, track: TrackProducer) -> f64 {
+        let watch = Rc::new(RefCell::new(track.clone()));
+        self.insert(Object::Producer { track, watch })
+    }
+}
+
+/// Properties of a track from the caller. NaN takes the default.
+pub(super) fn info(
+    timescale: f64,
+    cache_ms: f64,
+    priority: f64,
+    ordered: bool,
+    compress: bool,
+) -> Result<TrackInfo> {
+    let mut info = TrackInfo::default()
+        .with_ordered(ordered)
+        .with_compress(compress);
+    if let Some(units) = number::optional("timescale", timescale)? {
+        let scale = Timescale::new(units).ok_or_else(|| ErrorData::usage("timescale is 0"))?;
+        info = info.with_timescale(scale);
+    }
+    if let Some(cache) = number::optional("cacheMs", cache_ms)? {
+        info = info.with_cache(Duration::from_millis(cache));
+    }
+    if !priority.is_nan() {
+        info = info.with_priority(number::byte("priority", priority)?);
+    }
+    Ok(info)
+}
+
 fn caller(error: &Error, doing: &str) -> ErrorData {
     ErrorData::of(error, Fault::Caller, doing)
 }
 
-fn app_code(code: f64) -> Result<Error> {
+pub(super) fn app_code(code: f64) -> Result<Error> {
     let whole = number::whole("code", code)?;
     let code = u16::try_from(whole)
-        .map_err(|_| ErrorData::usage(format!("code {code} is above 65535")))?;
+        .map_err(|_| ErrorData::usage(format!("code {whole} is above 65535")))?;
     Ok(Error::App(code))
 }
 

@@ -66,6 +66,32 @@ impl Core {
         Ok(())
     }
 
+    /// Start groups in the order of their arrival, or again in that of their sequences.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = setOrder)]
+    pub fn set_order(&mut self, subscription: f64, arrival: bool) -> Result<()> {
+        let objects = self.objects.borrow();
+        objects
+            .reader(subscription)?
+            .steer(|asked| asked.arrival = Some(arrival));
+        Ok(())
+    }
+
+    /// Deliver datagrams from here on, too.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = wantDatagrams)]
+    pub fn want_datagrams(&mut self, subscription: f64) -> Result<()> {
+        let objects = self.objects.borrow();
+        objects
+            .reader(subscription)?
+            .steer(|asked| asked.datagrams = true);
+        Ok(())
+    }
+
     /// Add credit.
     ///
     /// # Errors
@@ -105,5 +131,5 @@ impl Core {
 fn group_number(gid: f64) -> Result<u32> {
     let whole = number::whole("gid", gid)?;
     u32::try_from(whole)
-        .map_err(|_| ErrorData::usage(format!("gid {gid} is no group of a subscription")))
+        .map_err(|_| ErrorData::usage(format!("gid {whole} is no group of a subscription")))
 }

@@ -1,5 +1,7 @@
 //! Sessions.
 
+use std::rc::Rc;
+
 use futures_util::future::{Either, select};
 use moq_net::{Client, Close, Config, Error, OriginConsumer, OriginProducer, Session, Version};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -35,7 +37,8 @@ impl Core {
             .position(|found| found.key() == key(transport))
             .ok_or_else(|| {
                 ErrorData::usage(format!(
-                    "transport {transport} is not waiting for a session"
+                    "transport {} is not waiting for a session",
+                    number::shown(transport)
                 ))
             })?;
         let transport = self.transports.swap_remove(index);
@@ -68,9 +71,11 @@ impl Core {
                         return settle.done(Err(refused(&session, &error)));
                     }
                 };
-                let handle = objects
-                    .borrow_mut()
-                    .insert(Object::Session(Connected { session, transport }));
+                let handle = objects.borrow_mut().insert(Object::Session(Connected {
+                    session,
+                    transport,
+                    seen: Rc::default(),
+                }));
                 settle.done(Ok(Outcome::Handle(handle as u64)));
                 // How it ended is asked for with `sessionClosed`.
                 let _ = driver.await;
@@ -112,6 +117,38 @@ impl Core {
                 return Ok(operation::json(close_json(&close)));
             }
             Err(ErrorData::of(&close.error, Fault::Peer, "session").with_close(&close))
+        }))
+    }
+
+    /// Settles with the URI, as JSON text, when the peer asks us to move; empty: to the same place.
+    ///
+    /// # Errors
+    /// `usage`; settles with what ended the session instead.
+    #[wasm_bindgen(js_name = goingAway)]
+    pub fn going_away(&mut self, session: f64) -> Result<f64> {
+        let watched = self.objects.borrow().session(session)?.session.clone();
+        Ok(self.start_on(session, async move {
+            let uri = watched.going_away().await;
+            let uri = uri.map_err(|error| ErrorData::of(&error, Fault::Peer, "session"))?;
+            Ok(operation::json(json::Object::new().text("uri", &uri).end()))
+        }))
+    }
+
+    /// Settles when the peer's estimate differs from that with which the last call settled. Read it with `sessionStats`.
+    ///
+    /// # Errors
+    /// `usage`; settles with what ended the session instead.
+    #[wasm_bindgen(js_name = bandwidthChanged)]
+    pub fn bandwidth_changed(&mut self, session: f64) -> Result<f64> {
+        let (watched, seen) = {
+            let objects = self.objects.borrow();
+            let connected = objects.session(session)?;
+            (connected.session.clone(), connected.seen.clone())
+        };
+        Ok(self.start_on(session, async move {
+            let changed = watched.bandwidth_changed(seen.get()).await;
+            seen.set(changed.map_err(|error| ErrorData::of(&error, Fault::Peer, "session"))?);
+            Ok(Outcome::Done)
         }))
     }
 
@@ -186,8 +223,8 @@ fn close_error(code: f64) -> Result<Error> {
     match number::whole("code", code)? {
         0 => Ok(Error::Closed),
         app @ 0x40..=0x1_003f => Ok(Error::App((app - 0x40) as u16)),
-        _ => Err(ErrorData::usage(format!(
-            "code {code} is neither 0 nor in 64…65599"
+        other => Err(ErrorData::usage(format!(
+            "code {other} is neither 0 nor in 64…65599"
         ))),
     }
 }

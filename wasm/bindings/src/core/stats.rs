@@ -45,7 +45,9 @@ impl Core {
     #[wasm_bindgen(js_name = sessionStats)]
     pub fn session_stats(&self, session: f64) -> Result<String> {
         let objects = self.objects.borrow();
-        let object::Connected { session, transport } = objects.session(session)?;
+        let object::Connected {
+            session, transport, ..
+        } = objects.session(session)?;
         let bandwidth = session.bandwidth();
         let figures = transport.figures();
         let mut json = Object::new();

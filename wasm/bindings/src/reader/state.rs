@@ -50,6 +50,10 @@ pub(crate) struct Steering {
     pub(crate) start: Option<u64>,
     pub(crate) end: Option<Option<u64>>,
     pub(crate) hold_ms: Option<u64>,
+    /// Groups in the order of their arrival, instead of that of their sequences.
+    pub(crate) arrival: Option<bool>,
+    /// Datagrams as well as groups.
+    pub(crate) datagrams: bool,
     /// Groups somebody waits for without credit; 0 is the next group.
     pub(crate) wants: Vec<u32>,
     /// Groups nobody reads any more.

@@ -1,6 +1,7 @@
 //! The task of a reader: it pulls from the model and packs.
 
 use std::{
+    collections::VecDeque,
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,11 +28,14 @@ const BATCH_BYTES: usize = 1 << 20;
 const PACE_FRAMES: u32 = 4;
 const PACE_BYTES: usize = 16_384;
 
+/// Sequences that are remembered so that a change of order delivers no group twice: more than a track keeps in its cache, as a rule.
+const STARTED: usize = 1024;
+
 /// Where the groups come from.
 enum Source {
     /// Waiting for the publisher to confirm.
     Asked(Pending<TrackSubscribe>),
-    Live(TrackSubscriber),
+    Live(Box<TrackSubscriber>),
     /// No group follows.
     Over,
 }
@@ -46,6 +50,12 @@ struct Task {
     next_gid: u32,
     /// Above every group that was started.
     next_sequence: u64,
+    /// Groups that were started last.
+    started: VecDeque<u64>,
+    /// In order of arrival.
+    arrival: bool,
+    /// Somebody reads datagrams.
+    datagrams: bool,
     /// What ended the source, for the very last message.
     error: Bytes,
     /// How long frames may be held back for company.
@@ -86,6 +96,9 @@ impl Task {
             open: Vec::new(),
             next_gid: 1,
             next_sequence: 0,
+            started: VecDeque::new(),
+            arrival: false,
+            datagrams: false,
             error: Bytes::new(),
             hold,
             held: None,
@@ -108,6 +121,8 @@ impl Task {
         let mut wants = self.steer(waiter);
         self.poll_confirmed(waiter);
         self.poll_open(waiter, &mut wants);
+        // Before the end of the track can be found, behind which nothing is delivered.
+        self.poll_datagrams(waiter);
         while self.poll_group(waiter, &mut wants) {
             self.poll_open(waiter, &mut wants);
         }
@@ -134,6 +149,8 @@ impl Task {
             self.hold = Duration::from_millis(hold);
             self.held = None;
         }
+        self.arrival = asked.arrival.unwrap_or(self.arrival);
+        self.datagrams |= asked.datagrams;
         self.later.start = asked.start.or(self.later.start);
         self.later.end = asked.end.or(self.later.end);
         if let Source::Live(subscriber) = &mut self.source {
@@ -172,7 +189,7 @@ impl Task {
                     subscriber.end_at(end);
                 }
                 self.reader.confirm(Ok(*subscriber.info()));
-                self.source = Source::Live(subscriber);
+                self.source = Source::Live(Box::new(subscriber));
             }
             Err(error) => {
                 let error = ErrorData::of(&error, Fault::Peer, "subscribe");
@@ -225,7 +242,10 @@ impl Task {
         if !self.reader.has_credit() && wanted.is_none() {
             // The end of the track needs no credit, and whoever waits for a group must hear of it.
             match subscriber.poll_finished(waiter) {
-                Poll::Ready(Ok(boundary)) if self.next_sequence < boundary => return false,
+                // By arrival, groups below the highest may be left; whoever waits for them asks past the credit.
+                Poll::Ready(Ok(boundary)) if self.arrival || self.next_sequence < boundary => {
+                    return false;
+                }
                 Poll::Ready(Ok(boundary)) => self.finish(Some(boundary), Bytes::new()),
                 Poll::Ready(Err(error)) => {
                     self.finish(None, ErrorData::of(&error, Fault::Peer, "").to_bytes())
@@ -234,9 +254,20 @@ impl Task {
             }
             return false;
         }
-        let Poll::Ready(result) = subscriber.poll_next_group(waiter) else {
+        let next = if self.arrival {
+            subscriber.poll_recv_group(waiter)
+        } else {
+            subscriber.poll_next_group(waiter)
+        };
+        let Poll::Ready(result) = next else {
             return false;
         };
+        if let Ok(Some(group)) = &result
+            && self.started.contains(&group.sequence())
+        {
+            // It came in the other order already.
+            return true;
+        }
         if let Some(index) = wanted {
             wants.swap_remove(index);
         }
@@ -260,10 +291,41 @@ impl Task {
         }
     }
 
+    /// Pack datagrams as long as credit allows. They need no order and no end.
+    fn poll_datagrams(&mut self, waiter: &Waiter) {
+        while self.datagrams && self.reader.has_credit() {
+            if self.reader.is_full() {
+                waiter.waker().wake_by_ref();
+                return;
+            }
+            let Source::Live(subscriber) = &mut self.source else {
+                return;
+            };
+            let Poll::Ready(Ok(Some(datagram))) = subscriber.poll_recv_datagram(waiter) else {
+                return;
+            };
+            let timestamp = datagram
+                .timestamp
+                .map(|timestamp| number::out("timestamp", timestamp.value))
+                .transpose();
+            // What the page cannot name is lost, as on the network.
+            if let (Ok(sequence), Ok(timestamp)) =
+                (number::out("group sequence", datagram.sequence), timestamp)
+            {
+                self.reader
+                    .pack(|batch| batch.datagram(sequence, timestamp, datagram.payload));
+            }
+        }
+    }
+
     fn start(&mut self, group: GroupConsumer) {
         let gid = self.next_gid;
         self.next_gid += 1;
-        self.next_sequence = group.sequence().saturating_add(1);
+        self.next_sequence = self.next_sequence.max(group.sequence().saturating_add(1));
+        if self.started.len() == STARTED {
+            self.started.pop_front();
+        }
+        self.started.push_back(group.sequence());
         let timescale = group.timescale().map_or(0, |scale| scale.get());
         let sequence = number::out("group sequence", group.sequence());
         let scale = number::out("timescale", timescale);

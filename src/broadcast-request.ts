@@ -1,0 +1,100 @@
+import type { BroadcastAsked } from "../worker/protocol/model.ts";
+import { type Anchor, anchorOf } from "./anchor.ts";
+import * as argument from "./argument.ts";
+import type { BroadcastConsumer } from "./broadcast-consumer.ts";
+import { type BroadcastProducer, broadcastProducer } from "./broadcast-producer.ts";
+import { disposeByClose } from "./dispose.ts";
+import { Dynamic, type DynamicHandler, type RequestSource, requestSource } from "./dynamic.ts";
+import type { Pending, WaitOptions } from "./pending.ts";
+import type { Question, RejectReason } from "./question.ts";
+
+let broadcastRequest: (question: Question<BroadcastAsked>) => BroadcastRequest;
+
+/** A path that somebody wants and nobody announces. Answer it; one that is closed or forgotten is rejected. */
+export class BroadcastRequest {
+	readonly #question: Question<BroadcastAsked>;
+
+	private constructor(question: Question<BroadcastAsked>) {
+		this.#question = question;
+		question.anchor.hold(this);
+	}
+
+	static {
+		broadcastRequest = (question) => new BroadcastRequest(question);
+	}
+
+	/** The full path, from the very root of the origin. */
+	get path(): string {
+		return this.#question.data.path;
+	}
+
+	/** Give everybody who waits a new broadcast, which is announced nowhere, and write it. */
+	accept(): BroadcastProducer;
+	/** Give everybody who waits this one, and those who ask for the path while it is open. It is not announced. */
+	accept(broadcast: BroadcastConsumer | BroadcastProducer): void;
+	accept(broadcast?: BroadcastConsumer | BroadcastProducer): BroadcastProducer | undefined {
+		const question = this.#question;
+		question.anchor.check();
+		if (broadcast === undefined) {
+			const made = broadcastProducer(question.anchor.link, this.path, (anchor) =>
+				anchor.make("makeBroadcast", { broadcast: anchor.id }),
+			);
+			question.answer("acceptBroadcast", { broadcast: anchorOf(made, "broadcast").id });
+			return made;
+		}
+		question.answer("acceptBroadcast", { broadcast: anchorOf(broadcast, "broadcast").id });
+		return undefined;
+	}
+
+	/** Fail everybody who waits. The next request for the path starts anew. */
+	reject(reason: RejectReason = "not-found"): void {
+		this.#question.reject(reason);
+	}
+
+	/** Waits until nobody waits for the answer any more. */
+	unused(options?: WaitOptions): Pending<void> {
+		return this.#question.unused(options);
+	}
+
+	/** `reject("not-found")`, unless it was answered. */
+	close(): void {
+		this.#question.anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+}
+
+disposeByClose(BroadcastRequest);
+
+/** Options of `dynamic` of an origin. */
+export interface DynamicOptions {
+	/** Serve only paths under this prefix. Default: every path. */
+	prefix?: string;
+}
+
+/** Makes the object users hold. */
+export let originDynamic: (
+	origin: Anchor,
+	handler: DynamicHandler<BroadcastRequest> | undefined,
+	options: DynamicOptions,
+) => OriginDynamic;
+
+/** Serves paths of an origin that nobody announces, to the page itself and to peers the origin is offered to. */
+export class OriginDynamic extends Dynamic<BroadcastRequest> {
+	private constructor(source: RequestSource<BroadcastRequest>) {
+		super(source);
+	}
+
+	static {
+		originDynamic = (origin, handler, { prefix }) => {
+			const args = prefix === undefined ? {} : { prefix: argument.text("prefix", prefix) };
+			return new OriginDynamic(requestSource(origin, args, broadcastRequest, handler));
+		};
+	}
+
+	/** The next path somebody wants. */
+	requestedBroadcast(options?: WaitOptions): Pending<BroadcastRequest> {
+		return this.next(options);
+	}
+}

@@ -1,0 +1,139 @@
+import type { RequestData } from "../worker/protocol/model.ts";
+import { Anchor } from "./anchor.ts";
+import { disposeByClose } from "./dispose.ts";
+import { MoqError } from "./error.ts";
+import type { CallArgs } from "./link/link.ts";
+import { Pending, type WaitOptions } from "./pending.ts";
+import { Question } from "./question.ts";
+
+/** Answers requests, one call each, several at a time. A request that it leaves unanswered, or throws at, is rejected. */
+export type DynamicHandler<Request> = (request: Request) => unknown;
+
+/** Where a {@link Dynamic} gets its requests from; made by the library. */
+export interface RequestSource<Request> {
+	readonly closed: Promise<void>;
+	/** Whether `close` was called. */
+	readonly isClosed: boolean;
+	next(options?: WaitOptions): Pending<Request>;
+	close(): void;
+	/** Closed when this is collected. */
+	hold(owner: object): void;
+}
+
+/**
+ * Serves what somebody asks for and nobody has. Iterate it, or call {@link Dynamic.next}; each request goes to one who asks.
+ *
+ * With a handler it serves until it is closed; otherwise somebody has to take the requests, or those who wait wait on.
+ */
+export abstract class Dynamic<Request> {
+	readonly #source: RequestSource<Request>;
+
+	/** Made by the calls named `dynamic`. */
+	protected constructor(source: RequestSource<Request>) {
+		this.#source = source;
+		source.hold(this);
+	}
+
+	/** Resolves when it was closed; rejects when it was refused or the worker died. */
+	get closed(): Promise<void> {
+		return this.#source.closed;
+	}
+
+	/** The next request, oldest first. Rejects with a DroppedError, or the cause, when what it serves is gone. */
+	next(options?: WaitOptions): Pending<Request> {
+		return this.#source.next(options);
+	}
+
+	/** Serve nothing any more. Requests that were given out can still be answered. */
+	close(): void {
+		this.#source.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+
+	/** Request by request. Leaving the loop closes it. */
+	[Symbol.asyncIterator](): AsyncIterator<Request, undefined> {
+		return {
+			next: async () => {
+				try {
+					return { value: await this.next(), done: false };
+				} catch (error) {
+					if (this.#source.isClosed) return { value: undefined, done: true };
+					throw error;
+				}
+			},
+			return: () => {
+				this.close();
+				return Promise.resolve({ value: undefined, done: true });
+			},
+		};
+	}
+}
+
+disposeByClose(Dynamic);
+
+/** Requests for the handler that `args` describes; `make` turns each into what the user gets. */
+export function requestSource<Data extends RequestData, Request>(
+	of: Anchor,
+	args: Omit<CallArgs<"dynamic">, "dynamic" | "of">,
+	make: (question: Question<Data>) => Request,
+	handler: DynamicHandler<Request> | undefined,
+): RequestSource<Request> {
+	of.check();
+	const anchor = new Anchor(of.link, "handler");
+	anchor.make("dynamic", { ...args, dynamic: anchor.id, of: of.id });
+	const ask = (options?: WaitOptions): Pending<Question<Data>> =>
+		Pending.from(() => {
+			const id = anchor.link.mint();
+			const map = (data: RequestData) => new Question(new Anchor(anchor.link, "request", id), data as Data);
+			return anchor.wait("nextRequest", { id, args: () => ({ request: id, dynamic: anchor.id }), map }, options);
+		});
+	if (handler) void serve(ask, make, handler);
+	return {
+		get closed() {
+			return anchor.closed;
+		},
+		get isClosed() {
+			return !anchor.isLive;
+		},
+		next: (options) =>
+			new Pending((resolve, reject) => {
+				const asking = ask(options);
+				asking.then((question) => resolve(make(question)), reject);
+				return () => asking.cancel();
+			}, options),
+		close: () => anchor.close(),
+		// Nobody needs to hold one that serves by itself.
+		hold: (owner) => handler || anchor.hold(owner, "a handler was collected without close(): it served nobody"),
+	};
+}
+
+async function serve<Data extends RequestData, Request>(
+	ask: () => Pending<Question<Data>>,
+	make: (question: Question<Data>) => Request,
+	handler: DynamicHandler<Request>,
+): Promise<void> {
+	for (;;) {
+		let question: Question<Data>;
+		try {
+			question = await ask();
+		} catch {
+			// Closed, or what it served is gone: its own handle says why.
+			return;
+		}
+		void answer(question, make(question), handler);
+	}
+}
+
+async function answer<Request>(question: Question, request: Request, handler: DynamicHandler<Request>): Promise<void> {
+	try {
+		await handler(request);
+	} catch (error) {
+		question.fail(error);
+		// A mistake in the handler is shown as one in an event listener is.
+		if (!(error instanceof MoqError)) reportError(error);
+	}
+	// Rejects it if there was no answer.
+	question.anchor.close();
+}

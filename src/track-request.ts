@@ -1,0 +1,105 @@
+import type { SubscriptionData, TrackAsked, TrackInfoData } from "../worker/protocol/model.ts";
+import type { Anchor } from "./anchor.ts";
+import * as argument from "./argument.ts";
+import { disposeByClose } from "./dispose.ts";
+import { Dynamic, type DynamicHandler, type RequestSource, requestSource } from "./dynamic.ts";
+import { type GroupRequest, type TrackDynamic, trackDynamic } from "./group-request.ts";
+import type { Pending, WaitOptions } from "./pending.ts";
+import type { Question, RejectReason } from "./question.ts";
+import { type TrackProducer, trackProducer } from "./track-producer.ts";
+
+let trackRequest: (question: Question<TrackAsked>) => TrackRequest;
+
+/** One track that somebody wants. Answer it; one that is closed or forgotten is rejected. */
+export class TrackRequest {
+	readonly #question: Question<TrackAsked>;
+
+	private constructor(question: Question<TrackAsked>) {
+		this.#question = question;
+		question.anchor.hold(this);
+	}
+
+	static {
+		trackRequest = (question) => new TrackRequest(question);
+	}
+
+	/** The name that was asked for. */
+	get name(): string {
+		return this.#question.data.name;
+	}
+
+	/** What all who subscribe to it ask for together, as last heard; undefined: nobody subscribes. */
+	get subscription(): Readonly<SubscriptionData> | undefined {
+		return this.#question.data.subscription ?? undefined;
+	}
+
+	/** Waits until that differs from what this method last gave; null when the last subscriber left. */
+	subscriptionChanged(options?: WaitOptions): Pending<SubscriptionData | null> {
+		const { anchor, data } = this.#question;
+		const operation = anchor.link.mint();
+		const args = () => ({ operation, request: anchor.id });
+		const map = (subscription: SubscriptionData | null) => {
+			data.subscription = subscription;
+			return subscription;
+		};
+		return anchor.wait("requestSubscription", { id: operation, args, map }, options);
+	}
+
+	/**
+	 * Confirm the track and fix its properties: everybody who waits goes on.
+	 * @throws UsageError naming the member of `info` that is wrong, ClosedError when it was answered.
+	 */
+	accept(info: TrackInfoData = {}): TrackProducer {
+		const checked = argument.trackInfo(info);
+		const question = this.#question;
+		question.anchor.check();
+		return trackProducer(question.anchor.link, this.name, checked, (anchor, port) =>
+			question.answer("acceptTrack", { producer: anchor.id, info: checked, port }, (error) => anchor.fail(error)),
+		);
+	}
+
+	/** Fail everybody who waits. */
+	reject(reason: RejectReason = "not-found"): void {
+		this.#question.reject(reason);
+	}
+
+	/** Serve old groups of the track on request, before and after it is accepted. */
+	dynamic(handler?: DynamicHandler<GroupRequest>): TrackDynamic {
+		return trackDynamic(this.#question.anchor, undefined, handler);
+	}
+
+	/** Waits until nobody holds the track any more. */
+	unused(options?: WaitOptions): Pending<void> {
+		return this.#question.unused(options);
+	}
+
+	/** `reject("dropped")`, unless it was answered. */
+	close(): void {
+		this.#question.anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+}
+
+disposeByClose(TrackRequest);
+
+/** Makes the object users hold. */
+export let broadcastDynamic: (broadcast: Anchor, handler: DynamicHandler<TrackRequest> | undefined) => BroadcastDynamic;
+
+/** Serves tracks of a broadcast that nobody has created. It keeps the broadcast open. */
+export class BroadcastDynamic extends Dynamic<TrackRequest> {
+	private constructor(source: RequestSource<TrackRequest>) {
+		super(source);
+	}
+
+	static {
+		broadcastDynamic = (broadcast, handler) =>
+			new BroadcastDynamic(requestSource(broadcast, {}, trackRequest, handler));
+	}
+
+	/** The next track somebody wants. */
+	requestedTrack(options?: WaitOptions): Pending<TrackRequest> {
+		return this.next(options);
+	}
+}

@@ -1,0 +1,60 @@
+import { closed, closeWhenCollected, type Owned } from "../collected.ts";
+import { ClosedError, usage } from "../error.ts";
+import { type FrameData, payload, type WriteOptions } from "../payload.ts";
+import type { GroupWriter } from "./group-writer.ts";
+
+/** The page's state of one frame that is written in pieces. */
+export class FrameWriter implements Owned {
+	readonly size: number;
+	remaining: number;
+	readonly #group: GroupWriter;
+	readonly #name: string;
+	#isAborted = false;
+
+	/** Known to the worker by `name`. */
+	constructor(group: GroupWriter, name: string, size: number) {
+		this.#group = group;
+		this.#name = name;
+		this.size = size;
+		this.remaining = size;
+	}
+
+	hold(owner: object): void {
+		closeWhenCollected(owner, this, "a FrameProducer was collected before its last byte: its readers saw it fail");
+	}
+
+	get isLive(): boolean {
+		return this.remaining > 0 && !this.#isAborted && this.#group.isLive;
+	}
+
+	get ready(): Promise<void> {
+		return this.#group.ready;
+	}
+
+	write(data: FrameData, options: WriteOptions): void {
+		this.#group.check();
+		if (this.#isAborted) throw new ClosedError({ kind: "closed", message: "the frame was aborted" });
+		const bytes = payload(data, options);
+		const { byteLength } = bytes;
+		if (byteLength > this.remaining) {
+			throw usage(`a piece of ${byteLength} bytes, where ${this.remaining} of ${this.size} are missing`);
+		}
+		if (byteLength === 0) return;
+		this.#group.chunk(this.#name, bytes);
+		this.remaining -= byteLength;
+		if (this.remaining === 0) this.#over();
+	}
+
+	/** Give it up; without effect on a complete one. */
+	close(): void {
+		if (!this.isLive) return;
+		this.#isAborted = true;
+		this.#group.abortFrame(this.#name);
+		this.#over();
+	}
+
+	#over(): void {
+		closed(this);
+		this.#group.frames.delete(this);
+	}
+}
