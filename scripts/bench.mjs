@@ -2,11 +2,11 @@
 // idle page; one native publisher on the published crate, the published relay, Chromium. Writes docs/benchmarks.md.
 //
 //   node scripts/bench.mjs [--rounds=3] [--load=NAME] [--reader=ours|net|net-worker] [--quick]
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { chromiumPath } from "./chromium.mjs";
+import { writeBetween } from "./marks.mjs";
 import { ask, main, run, start } from "./process.mjs";
 import { setup } from "./setup.mjs";
 import { pinned, root, wasm } from "./tools.mjs";
@@ -25,17 +25,6 @@ const say = (text) => console.log(`bench: ${text}`);
 
 /** The value of `--name=value`, or undefined. */
 const option = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
-
-/** Puts the tables between the two marks of the file; what a person wrote around them stays. */
-function write(text) {
-	const path = join(root, "docs/benchmarks.md");
-	const [begin, end] = ["<!-- bench:begin -->", "<!-- bench:end -->"];
-	const old = existsSync(path) ? readFileSync(path, "utf8") : `# Benchmarks\n\n${begin}\n${end}\n`;
-	const from = old.indexOf(begin);
-	const to = old.indexOf(end);
-	if (from === -1 || to < from) throw new Error(`docs/benchmarks.md has lost its marks ${begin} and ${end}`);
-	writeFileSync(path, `${old.slice(0, from + begin.length)}\n\n${text}\n\n${old.slice(to)}`);
-}
 
 /** What the figures depend on. */
 async function machine(rounds, times) {
@@ -118,7 +107,7 @@ main(async () => {
 	const about = await machine(rounds, times);
 	const { text, met, total } = report({ loads: chosen, readers, samples, idle, about });
 	console.log(`\n${text}\n`);
-	if (chosen.length === loads.length && !quick) write(text);
+	if (chosen.length === loads.length && !quick) writeBetween(join(root, "docs/benchmarks.md"), "bench", text);
 	else say("docs/benchmarks.md is written by a whole run only");
 	say(`${met} of ${total} aims met in ${((Date.now() - began) / 60_000).toFixed(1)} minutes`);
 });

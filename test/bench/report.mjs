@@ -1,18 +1,6 @@
 // From measurements to the tables of docs/benchmarks.md.
+import { median, spread } from "../../scripts/statistics.mjs";
 import { table } from "../../scripts/table.mjs";
-
-const median = (numbers) => {
-	const sorted = [...numbers].sort((a, b) => a - b);
-	const middle = sorted.length >> 1;
-	return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-};
-
-/** Median with the lowest and highest round, as `12.3 (11.9–13.0)`. */
-function spread(numbers, digits = 1) {
-	if (numbers.some((number) => number === null)) return "–";
-	const text = (number) => number.toFixed(digits);
-	return `${text(median(numbers))} (${text(Math.min(...numbers))}–${text(Math.max(...numbers))})`;
-}
 
 /** The aims, as functions of the ratios and differences to `@moq/net` on the page at the same load. */
 function aims(load, ours, net, worker) {

@@ -51,15 +51,29 @@ async function running(name, child, url, log) {
 	return { name, url, pid: child.pid, log: log.text, ended: child.ended, stop: () => child.stop() };
 }
 
-/** Starts the published relay. `versions` restricts what it accepts. */
-export async function startPublishedRelay({ versions = [] } = {}) {
+/** The command and arguments that run a program on one core only; without a core, on any. */
+export const onCore = (core, program, args) =>
+	core === undefined ? [program, args] : ["taskset", ["-c", String(core), program, ...args]];
+
+/** Starts the published relay. `versions` restricts what it accepts, `core` where it runs; `args` are further flags. */
+export async function startPublishedRelay({ versions = [], args: further = [], core, logs = "info" } = {}) {
 	const port = await freePort();
 	const log = logTail();
 	const at = `127.0.0.1:${port}`;
-	const args = ["--listen", at, "--listen-tls-generate", "localhost", "--web-http-listen", at, "--auth-public", "**"];
+	const args = [
+		"--listen",
+		at,
+		"--listen-tls-generate",
+		"localhost",
+		"--web-http-listen",
+		at,
+		"--auth-public",
+		"**",
+		...further,
+	];
 	for (const version of versions) args.push("--listen-version", version);
-	const env = { NO_COLOR: "1", RUST_LOG: process.env.RUST_LOG ?? "info" };
-	const child = start(await need("moq-relay"), args, { line: log.add, log: log.add, env });
+	const env = { NO_COLOR: "1", RUST_LOG: process.env.RUST_LOG ?? logs };
+	const child = start(...onCore(core, await need("moq-relay"), args), { line: log.add, log: log.add, env });
 	return running("moq-relay", child, `http://${at}`, log);
 }
 
@@ -72,14 +86,14 @@ export async function buildRelay() {
 }
 
 /** Starts the embedded relay, which chooses its own port and says where it listens. */
-export async function startOurRelay({ program, port = 0, args = [], line = () => {} } = {}) {
+export async function startOurRelay({ program, port = 0, args = [], core, line = () => {} } = {}) {
 	const path = program ?? (await buildRelay());
 	const log = logTail();
 	let listening;
 	const address = new Promise((resolve) => {
 		listening = resolve;
 	});
-	const child = start(path, ["--bind", `127.0.0.1:${port}`, ...args], {
+	const child = start(...onCore(core, path, ["--bind", `127.0.0.1:${port}`, ...args]), {
 		env: { NO_COLOR: "1" },
 		line: (text) => {
 			const [, at] = /^relay listening on (\S+)/.exec(text) ?? [];
