@@ -77,32 +77,52 @@ function checkVersions() {
 }
 
 /** The core as WebAssembly with its JavaScript glue, in wasm/bindings/pkg. */
-async function core() {
+async function core({ faulty = false } = {}) {
 	const sources = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo"].map((name) => join(wasm, name));
 	for (const crate of ["kio", "moq-net", "bindings"]) {
 		sources.push(join(wasm, crate, "Cargo.toml"), join(wasm, crate, "src"));
 	}
-	const outputs = [join(pkg, "core.js"), join(pkg, "core_bg.wasm")];
-	await step("core", digest(sources), outputs, async () => {
+	const folder = faulty ? `${pkg}-faulty` : pkg;
+	const outputs = [join(folder, "core.js"), join(folder, "core_bg.wasm")];
+	await step(faulty ? "faulty core" : "core", digest(sources), outputs, async () => {
 		const wasmPack = await need("wasm-pack");
 		await need("wasm-bindgen");
-		const args = ["build", "bindings", "--target", "web", "--out-name", "core", "--no-pack", "--mode", "no-install"];
+		const args = ["build", "bindings", "--target", "web", "--out-dir", folder, "--out-name", "core"];
+		args.push("--no-pack", "--mode", "no-install");
 		// Panics name their source file; without this they would name the folders of whoever built it.
 		const cargoHome = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
 		const remap = [`${wasm}/=`, `${join(cargoHome, "registry/src")}/=`].map((pair) => `--remap-path-prefix=${pair}`);
 		const config = `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(remap)}`;
-		await run(wasmPack, [...args, "--profile", "wasm", "--no-opt", "--", "--locked", "--config", config], {
-			cwd: wasm,
-			env: await environment(),
-		});
-		checkCore(join(pkg, "core_bg.wasm"));
+		await run(
+			wasmPack,
+			[
+				...args,
+				"--profile",
+				"wasm",
+				"--no-opt",
+				"--",
+				"--locked",
+				"--config",
+				config,
+				...(faulty ? ["--features", "fault-injection"] : []),
+			],
+			{
+				cwd: wasm,
+				env: await environment(),
+			},
+		);
+		checkCore(join(folder, "core_bg.wasm"), faulty);
 	});
 }
 
-/** The core may import from its glue only (`env` is a symbol that the linker could not find), and tells nobody's folders. */
-function checkCore(path) {
+/** The core holds a fault exactly when it should, may import from its glue only (`env` is a symbol that the linker could not find), and tells nobody's folders. */
+function checkCore(path, faulty) {
 	const bytes = readFileSync(path);
-	const imports = WebAssembly.Module.imports(new WebAssembly.Module(bytes));
+	const module = new WebAssembly.Module(bytes);
+	if (WebAssembly.Module.exports(module).some(({ name }) => name === "injectPanic") !== faulty) {
+		throw new Error(faulty ? "the faulty core cannot be made to panic" : "the core holds a fault for tests");
+	}
+	const imports = WebAssembly.Module.imports(module);
 	const strange = imports.filter((item) => !item.module.startsWith("./core_bg"));
 	if (strange.length > 0) {
 		const names = strange.map((item) => `${item.module}.${item.name}`).join(", ");
@@ -110,6 +130,11 @@ function checkCore(path) {
 	}
 	const folder = [`${homedir()}/`, root].find((name) => bytes.includes(name));
 	if (folder) throw new Error(`the core holds the path ${folder} of this machine`);
+}
+
+/** A core that can be made to panic, in wasm/bindings/pkg-faulty, for the tests in a browser. */
+export async function faultyCore() {
+	await core({ faulty: true });
 }
 
 /** dist/core_bg.wasm: as compiled, or made small for a release, which takes binaryen some seconds. */

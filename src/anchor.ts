@@ -1,6 +1,7 @@
 import type { Id } from "../worker/protocol/control.ts";
 import { closed, closeWhenCollected } from "./collected.ts";
-import { ClosedError, type MoqError, usage } from "./error.ts";
+import { Ending } from "./ending.ts";
+import { type MoqError, usage } from "./error.ts";
 import type { CallArgs, CallResult, Link, Mourner } from "./link/link.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
 
@@ -19,9 +20,7 @@ export class Anchor implements Mourner {
 	readonly link: Link;
 	readonly id: Id;
 	readonly #noun: string;
-	#state: { type: "live" } | { type: "closed" } | { type: "failed"; error: MoqError } = { type: "live" };
-	#closed: Promise<void> | undefined;
-	#settle: { resolve: () => void; reject: (error: MoqError) => void } | undefined;
+	readonly #ending = new Ending();
 	#onEnd: ((error: MoqError | undefined) => void) | undefined;
 
 	/** `noun` names the handle in errors. */
@@ -41,47 +40,36 @@ export class Anchor implements Mourner {
 	/** Run once when the handle ends, before `closed` settles. */
 	onEnd(end: (error: MoqError | undefined) => void): void {
 		this.#onEnd = end;
-		if (this.#state.type === "failed") end(this.#state.error);
+		if (this.#ending.error) end(this.#ending.error);
 	}
 
 	/** Resolves when the handle was closed or came to its natural end, rejects with what else ended it. */
 	get closed(): Promise<void> {
-		if (!this.#closed) {
-			this.#closed = new Promise((resolve, reject) => {
-				if (this.#state.type === "live") this.#settle = { resolve, reject };
-				else if (this.#state.type === "closed") resolve();
-				else reject(this.#state.error);
-			});
-			this.#closed.catch(() => undefined);
-		}
-		return this.#closed;
+		return this.#ending.closed;
 	}
 
 	get isLive(): boolean {
-		return this.#state.type === "live";
+		return this.#ending.isLive;
 	}
 
 	/** @throws why the handle no longer works. */
 	check(): void {
-		if (this.#state.type === "failed") throw this.#state.error;
-		if (this.#state.type === "closed") {
-			throw new ClosedError({ kind: "closed", message: `the ${this.#noun} was closed` });
-		}
+		this.#ending.check(`the ${this.#noun} was closed`);
 	}
 
 	/** Let go of it: by the user, or because it came to its natural end. Later calls do nothing. */
 	close(): void {
-		if (this.#end({ type: "closed" }, undefined)) this.link.tell("free", this.id);
+		if (this.#end(undefined)) this.link.tell("free", this.id);
 	}
 
 	/** Let go of what may not exist yet. */
 	withdraw(): void {
-		if (this.#end({ type: "closed" }, undefined)) this.link.tell("cancel", this.id);
+		if (this.#end(undefined)) this.link.tell("cancel", this.id);
 	}
 
 	/** It was refused, or ended by the other side. */
 	fail(error: MoqError): void {
-		if (this.#end({ type: "failed", error }, error)) this.link.tell("free", this.id);
+		if (this.#end(error)) this.link.tell("free", this.id);
 	}
 
 	/** Make the object in the worker; a refusal ends this handle with it. */
@@ -114,14 +102,12 @@ export class Anchor implements Mourner {
 		}, options);
 	}
 
-	#end(state: { type: "closed" } | { type: "failed"; error: MoqError }, error: MoqError | undefined): boolean {
-		if (this.#state.type !== "live") return false;
-		this.#state = state;
+	#end(error: MoqError | undefined): boolean {
+		if (!this.#ending.end(error)) return false;
 		this.link.leave(this);
 		closed(this);
 		this.#onEnd?.(error);
-		if (error) this.#settle?.reject(error);
-		else this.#settle?.resolve();
+		this.#ending.tell();
 		return true;
 	}
 }

@@ -1,6 +1,7 @@
 import * as argument from "../argument.ts";
 import { closed, closeWhenCollected, type Owned } from "../collected.ts";
-import { ClosedError, type MoqError, usage } from "../error.ts";
+import { Ending } from "../ending.ts";
+import { type MoqError, usage } from "../error.ts";
 import { type FrameData, payload, type WriteOptions } from "../payload.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import type { Outbox } from "./outbox.ts";
@@ -19,9 +20,7 @@ export class GroupWriter implements Owned {
 	readonly frames = new Set<FrameWriter>();
 	#nextFrame = 1;
 	readonly #ended: (group: number) => void;
-	#state: { type: "open" } | { type: "closed" } | { type: "failed"; error: MoqError } = { type: "open" };
-	#settle: { resolve: () => void; reject: (error: MoqError) => void } | undefined;
-	#closed: Promise<void> | undefined;
+	readonly #ending = new Ending();
 
 	/**
 	 * `group.number` is its number on the port, where it has begun; whether it is timed may be unknown here. `ended` runs once when
@@ -44,7 +43,7 @@ export class GroupWriter implements Owned {
 	}
 
 	get isLive(): boolean {
-		return this.#state.type === "open";
+		return this.#ending.isLive;
 	}
 
 	get ready(): Promise<void> {
@@ -52,15 +51,7 @@ export class GroupWriter implements Owned {
 	}
 
 	get closed(): Promise<void> {
-		if (!this.#closed) {
-			this.#closed = new Promise((resolve, reject) => {
-				if (this.#state.type === "open") this.#settle = { resolve, reject };
-				else if (this.#state.type === "closed") resolve();
-				else reject(this.#state.error);
-			});
-			this.#closed.catch(() => undefined);
-		}
-		return this.#closed;
+		return this.#ending.closed;
 	}
 
 	writeFrame(data: FrameData, timestamp: number | undefined, options: WriteOptions): void {
@@ -103,14 +94,14 @@ export class GroupWriter implements Owned {
 		this.check();
 		if (this.frames.size > 0) throw usage("a frame of this group is not complete");
 		this.#outbox.push({ type: "groupEnd", group: this.#group });
-		this.#end({ type: "closed" });
+		this.#end(undefined);
 	}
 
 	abort(code: number): void {
 		argument.whole("code", code, MAX_APP_CODE);
 		this.check();
 		this.#outbox.push({ type: "groupAbort", group: this.#group, code });
-		this.#end({ type: "closed" });
+		this.#end(undefined);
 	}
 
 	close(): void {
@@ -119,26 +110,21 @@ export class GroupWriter implements Owned {
 
 	/** Refused, or the track ended. */
 	fail(error: MoqError): void {
-		this.#end({ type: "failed", error });
+		this.#end(error);
 	}
 
 	/** @throws why nothing more can be written. */
 	check(): void {
-		if (this.#state.type === "failed") throw this.#state.error;
-		if (this.#state.type === "closed") {
-			throw new ClosedError({ kind: "closed", message: `group ${this.sequence} has ended` });
-		}
+		this.#ending.check(`group ${this.sequence} has ended`);
 	}
 
-	#end(state: { type: "closed" } | { type: "failed"; error: MoqError }): void {
-		if (!this.isLive) return;
-		this.#state = state;
+	#end(error: MoqError | undefined): void {
+		if (!this.#ending.end(error)) return;
 		closed(this);
 		for (const frame of this.frames) closed(frame);
 		this.frames.clear();
 		this.#ended(this.#group);
-		if (state.type === "failed") this.#settle?.reject(state.error);
-		else this.#settle?.resolve();
+		this.#ending.tell();
 	}
 }
 

@@ -1,5 +1,6 @@
-// One embedded relay for all browser tests of a run.
+// What all browser tests of a run share: one embedded relay, and a core that can be made to panic.
 import type { TestProject } from "vitest/node";
+import { faultyCore } from "../../scripts/build.mjs";
 import { startOurRelay } from "./relay.mjs";
 
 declare module "vitest" {
@@ -10,6 +11,7 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject) {
+	await faultyCore();
 	const relay = await startOurRelay();
 	project.provide("relayUrl", relay.url);
 	return () => relay.stop();

@@ -4,6 +4,7 @@ import {
 	type Runtime,
 	VersionMismatchError,
 	WorkerCrashedError,
+	WorkerError,
 	WorkerLoadError,
 } from "moq-worker";
 import { afterEach, expect, test, vi } from "vitest";
@@ -28,6 +29,26 @@ async function load(options?: Parameters<typeof loadRuntime>[0]): Promise<Runtim
 /** A module worker from text; `import` of the real one makes it the real one. */
 function fromText(text: string): Worker {
 	return new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })), { type: "module" });
+}
+
+/** The real worker around a core that panics on its next poll when it is told to. */
+function panicking() {
+	let worker: Worker | undefined;
+	const start = () => {
+		worker = fromText(`
+			let inject;
+			const instantiate = WebAssembly.instantiate;
+			WebAssembly.instantiate = async (...args) => {
+				const result = await instantiate(...args);
+				inject = (result.instance ?? result).exports.injectPanic;
+				return result;
+			};
+			self.addEventListener("message", ({ data }) => data === "panic" && inject());
+			await import(${JSON.stringify(dist("worker.js"))});
+		`);
+		return worker;
+	};
+	return { start, worker: () => worker as Worker };
 }
 
 /** The real worker, and a way to break it. */
@@ -137,6 +158,47 @@ test("an error in the worker rejects everything within a second", async () => {
 	await expect(announced).rejects.toBe(error);
 	await expect(origin.closed).rejects.toBe(error);
 	expect(runtime.error).toBe(error);
+});
+
+test("a panic in the core rejects everything within a second, says where it was, and the next worker works", async () => {
+	const { start, worker } = panicking();
+	const wasm = new URL("/wasm/bindings/pkg-faulty/core_bg.wasm", location.href);
+	const runtime = await load({ worker: start, wasm });
+	const origin = runtime.origin();
+	const broadcast = origin.createBroadcast("room");
+	const track = broadcast.createTrack("chat");
+	const subscriber = await track.subscribe();
+	const waits = [
+		origin.waitForBroadcast("never"),
+		origin.announced("other").next(),
+		subscriber.nextGroup(),
+		track.unused(),
+		origin.dynamic().requestedBroadcast(),
+	];
+	await runtime.stats();
+	const broke = performance.now();
+	worker().postMessage("panic");
+	track.writeFrame("the straw");
+	const errors = await Promise.all(
+		waits.map((wait) =>
+			wait.then(
+				() => undefined,
+				(error: unknown) => error,
+			),
+		),
+	);
+	expect(performance.now() - broke).toBeLessThan(1000);
+	for (const error of errors) {
+		expect(error).toBeInstanceOf(WorkerCrashedError);
+		expect(error).toBeInstanceOf(WorkerError);
+		expect(String(error)).toMatch(/fault\.rs:\d+.*a fault was injected/s);
+	}
+	for (const handle of [origin, broadcast, track, subscriber]) {
+		await expect(handle.closed).rejects.toBeInstanceOf(WorkerCrashedError);
+	}
+	expect(() => track.writeFrame("x")).toThrow(WorkerCrashedError);
+	const next = await load();
+	expect((await next.stats()).ids).toEqual({});
 });
 
 test.each(["terminated", "stuck"])(

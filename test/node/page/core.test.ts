@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { DroppedError, NotFoundError, TransportError, UsageError } from "../../../src/error.ts";
+import type { Announcement, BroadcastConsumer } from "../../../src/index.ts";
 import type { Version } from "../../../worker/protocol/model.ts";
 import { CorePage, joined } from "../../support/core-page.ts";
 
@@ -273,3 +274,30 @@ test("a hundred rounds of every handle leave every count where it was", async ()
 	}
 	await expect.poll(settledCounts, { timeout: 8000 }).toEqual(before);
 }, 30_000);
+
+test("going on frees the announcement before, unless it was kept, and a broadcast that was taken out stays", async () => {
+	const { runtime } = await page();
+	const origin = runtime.origin();
+	for (const path of ["a", "b", "c"]) origin.createBroadcast(path);
+	const kept: Announcement[] = [];
+	const taken: (BroadcastConsumer | undefined)[] = [];
+	const ids = async () => (await runtime.stats()).ids.broadcast ?? 0;
+	let seen = 0;
+	for await (const announcement of origin.announced()) {
+		if (announcement.path === "b") {
+			announcement.retain();
+			kept.push(announcement);
+		}
+		if (announcement.path === "c") taken.push(announcement.broadcast);
+		if (++seen === 3) break;
+	}
+	expect(seen).toBe(3);
+	// "a" was freed; "b" is held by the record, "c" by the broadcast.
+	await expect.poll(ids).toBe(2);
+	expect(kept[0]?.broadcast?.path).toBe("b");
+	kept[0]?.broadcast?.close();
+	await expect.poll(ids).toBe(1);
+	taken[0]?.close();
+	await expect.poll(ids).toBe(0);
+	expect(() => kept[0]?.free()).not.toThrow();
+});

@@ -9,6 +9,8 @@
 
 mod broadcast;
 pub(crate) mod dynamic;
+#[cfg(feature = "fault-injection")]
+mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod origin;
@@ -70,6 +72,8 @@ impl Core {
     /// Run what is ready, for a few milliseconds at most. Times are milliseconds of the worker's monotonic clock; the
     /// result is when to poll again, infinity for "on the next input".
     pub fn poll(&mut self, now: f64) -> f64 {
+        #[cfg(feature = "fault-injection")]
+        fault::check();
         self.timers.advance(clock::duration(now));
         let until = clock::now() + POLL_BUDGET;
         let network = self.network.clone();

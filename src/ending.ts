@@ -1,0 +1,49 @@
+import { ClosedError, type MoqError } from "./error.ts";
+
+/** The end of a handle: it comes once, in peace or with an error, and is told to whoever wants to know. */
+export class Ending {
+	#isLive = true;
+	#error: MoqError | undefined;
+	#closed: Promise<void> | undefined;
+	#settle: (() => void) | undefined;
+
+	get isLive(): boolean {
+		return this.#isLive;
+	}
+
+	/** What it ended with, if that was not in peace. */
+	get error(): MoqError | undefined {
+		return this.#error;
+	}
+
+	/** Resolves when it ended in peace, rejects otherwise. Never raises an unhandled rejection. */
+	get closed(): Promise<void> {
+		if (!this.#closed) {
+			this.#closed = new Promise((resolve, reject) => {
+				this.#settle = () => (this.#error ? reject(this.#error) : resolve());
+			});
+			this.#closed.catch(() => undefined);
+			if (!this.#isLive) this.#settle?.();
+		}
+		return this.#closed;
+	}
+
+	/** @throws why it cannot be used any more; `message` says so of a peaceful end. */
+	check(message: string): void {
+		if (this.#error) throw this.#error;
+		if (!this.#isLive) throw new ClosedError({ kind: "closed", message });
+	}
+
+	/** The first call ends it and is told so; `closed` settles with {@link Ending.tell}. */
+	end(error: MoqError | undefined): boolean {
+		if (!this.#isLive) return false;
+		this.#isLive = false;
+		this.#error = error;
+		return true;
+	}
+
+	/** Settle `closed`. */
+	tell(): void {
+		this.#settle?.();
+	}
+}
