@@ -1,13 +1,14 @@
-// Everything that needs no network and no published peer: the Rust tests natively and on wasm32, kio's interleavings (and miri), the
-// TypeScript tests in Node and in a real Chromium against the embedded relay.
+// Everything that needs no network and no published peer: the Rust tests natively and on wasm32, kio's interleavings (and miri),
+// the core in a simulated world, the TypeScript tests in Node and in a real Chromium against the embedded relay.
 //
-//   node scripts/test.mjs [native|wasm32|loom|miri|node|browser ...]      default: all
+//   node scripts/test.mjs [native|wasm32|loom|miri|sim|node|browser ...]      default: all
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { cargoTest } from "./cargo.mjs";
 import { ask, main, start } from "./process.mjs";
 import { setup } from "./setup.mjs";
+import { simulate } from "./sim.mjs";
 import { find, out, root, wasm } from "./tools.mjs";
 
 const say = (text) => console.log(`test: ${text}`);
@@ -66,6 +67,19 @@ const parts = {
 			const env = { MIRIFLAGS: "-Zmiri-strict-provenance" };
 			const args = ["-p", "kio@0.1.0", "--target-dir", "target/miri"];
 			return cargoTest(args, { env, command: ["+nightly", "miri", "test"] });
+		},
+	},
+	// Optimised: two thousand runs of half a minute each, in the time of a coffee.
+	sim: {
+		async run() {
+			const counts = { passed: 0, failed: 0 };
+			const code = await simulate(["--seeds", "2000"], (text) => {
+				const result = /^sim: (\d+) passed, (\d+) failed/.exec(text);
+				if (result) [counts.passed, counts.failed] = result.slice(1).map(Number);
+				console.log(text);
+			});
+			if (code !== 0 && counts.failed === 0) counts.failed = 1;
+			return counts;
 		},
 	},
 	node: { built: true, run: () => vitest("node") },

@@ -97,6 +97,9 @@ pub struct Limits {
     pub stale_grace: Duration,
     /// How long a subscription without a max latency waits for groups that its end has overtaken.
     pub late_groups: Duration,
+    /// The longest that any subscription waits for them. Every relay on the way waits as well, one after the other, and a
+    /// publisher ends a subscription only after its groups: what is later than this is lost.
+    pub late_groups_max: Duration,
     /// How long a track nobody reads keeps its upstream subscription before it is torn down with `Cancel`.
     pub linger: Duration,
     /// How long a session keeps running after it sent GOAWAY.
@@ -160,6 +163,7 @@ impl Limits {
             stall: Duration::from_secs(30),
             stale_grace: Duration::from_secs(1),
             late_groups: Duration::from_millis(500),
+            late_groups_max: Duration::from_secs(5),
             linger: Duration::from_secs(5),
             drain: Duration::from_secs(10),
         }

@@ -4,7 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use moq_net::{BroadcastConsumer, Error, Subscription, TrackConsumer, TrackSubscriber, Version};
+use moq_net::{
+    BroadcastConsumer, Error, Limits, Subscription, TrackConsumer, TrackSubscriber, Version,
+};
 use support::{
     executor::Task,
     net::{Net, path},
@@ -571,6 +573,23 @@ fn a_group_that_never_comes_delays_the_end_only_for_a_while() {
         Duration::from_secs(5),
         "the max latency"
     );
+}
+
+#[test]
+fn patience_for_old_groups_does_not_hold_up_the_end_of_a_track_at_every_relay() {
+    let limit = Duration::from_secs(1);
+    let net = Net::with_limits(Limits {
+        late_groups_max: limit,
+        ..Limits::default()
+    });
+    let up = Upstream::new(&net, Version::Lite05);
+    let (_announce, broadcast) = up.announce();
+    let (viewer, mut stream, _) = live(&up, &broadcast);
+    stream.write("00 01 00  01 01 02");
+    stream.fin();
+    let before = net.executor.now();
+    assert_eq!(net.executor.run_until(viewer.finished()), Ok(2));
+    assert_eq!(net.executor.now() - before, limit);
 }
 
 #[test]

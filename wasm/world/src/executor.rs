@@ -345,6 +345,20 @@ impl Executor {
         true
     }
 
+    /// Polls one ready task, or else moves time to the next timer; `false` when there is neither.
+    pub fn turn(&self) -> bool {
+        if self.step() {
+            return true;
+        }
+        let Some(deadline) = self.inner.clock.next_deadline() else {
+            return false;
+        };
+        for waker in self.inner.clock.advance_to(deadline) {
+            waker.wake();
+        }
+        true
+    }
+
     fn next_ready(&self) -> Option<Arc<Entry>> {
         let mut ready = self.inner.ready.lock().expect("not poisoned");
         let Some(mut order) = self.inner.order.get() else {

@@ -409,7 +409,7 @@ impl<T: wt::Session> Running<'_, T> {
         let streams = self.end.and_then(|end| end.streams);
         let limits = link.runtime.limits();
         let grace = match (boundary, self.sent.subscription.max_latency) {
-            (Some(_), latency) if !latency.is_zero() => latency.min(limits.stall),
+            (Some(_), latency) if !latency.is_zero() => latency.min(limits.late_groups_max),
             // Nobody said how many there are; but such an end comes after the groups it follows.
             _ => limits.late_groups,
         };

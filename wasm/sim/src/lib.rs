@@ -1,0 +1,17 @@
+//! The core under a simulated world: publishers, relays and viewers over a network in memory, in virtual time.
+//!
+//! One seed decides everything: who there is and how they are connected, the versions they speak, what they publish and read,
+//! what breaks, and the order of all tasks. What is delivered is compared with an oracle that knows only what was published.
+//! A run first has faults; then they stop, and everything has to settle.
+
+pub mod cast;
+pub mod check;
+pub mod oracle;
+pub mod plan;
+pub mod publisher;
+pub mod rng;
+pub mod run;
+pub mod stage;
+pub mod trace;
+pub mod viewer;
+pub mod weather;

@@ -1,0 +1,144 @@
+//! Runs seeds and says which of them fail, how, and how to run them again.
+//!
+//! `moq-worker-sim [--seeds N] [--seed FIRST] [--jobs J] [--hashes] [--log]`
+//!
+//! `--log` shows what the core says besides, as `RUST_LOG` selects it.
+
+use std::{
+    process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use moq_worker_sim::{plan::Plan, run};
+
+/// Failures told in full; of the rest only the first line.
+const TOLD: usize = 3;
+/// Failures after which no further seed is begun.
+const ENOUGH: usize = 20;
+
+struct Options {
+    seeds: u64,
+    first: u64,
+    jobs: usize,
+    hashes: bool,
+    log: bool,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options {
+        seeds: 1,
+        first: 0,
+        jobs: std::thread::available_parallelism().map_or(1, usize::from),
+        hashes: false,
+        log: false,
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(name) = args.next() {
+        if name == "--log" {
+            options.log = true;
+            continue;
+        }
+        if name == "--hashes" {
+            options.hashes = true;
+            continue;
+        }
+        let value = args.next().and_then(|value| value.parse().ok());
+        let value: u64 = value.ok_or_else(|| format!("{name} needs a number"))?;
+        match name.as_str() {
+            "--seeds" => options.seeds = value,
+            "--seed" => options.first = value,
+            "--jobs" => options.jobs = value.max(1) as usize,
+            _ => return Err(format!("unknown option {name}")),
+        }
+    }
+    Ok(options)
+}
+
+#[derive(Default)]
+struct Total {
+    passed: u64,
+    failed: Vec<u64>,
+    groups: u64,
+    operations: u64,
+    seconds: f64,
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if options.log {
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter.unwrap_or_else(|_| "trace".into()))
+            .without_time()
+            .init();
+    }
+    let began = Instant::now();
+    let next = AtomicU64::new(0);
+    let total = Mutex::new(Total::default());
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs {
+            scope.spawn(|| work(&options, &next, &total));
+        }
+    });
+    let total = total.into_inner().expect("no worker panics");
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "sim: {} passed, {} failed ({} groups compared, {} operations, {:.0} virtual s in {seconds:.1} s)",
+        total.passed,
+        total.failed.len(),
+        total.groups,
+        total.operations,
+        total.seconds,
+    );
+    ExitCode::from(u8::from(!total.failed.is_empty()))
+}
+
+fn work(options: &Options, next: &AtomicU64, total: &Mutex<Total>) {
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        if index >= options.seeds || total.lock().expect("no worker panics").failed.len() >= ENOUGH
+        {
+            return;
+        }
+        let seed = options.first + index;
+        let outcome = run::run(Plan::new(seed), options.log);
+        let mut total = total.lock().expect("no worker panics");
+        total.groups += outcome.groups;
+        total.operations += outcome.operations;
+        total.seconds += outcome.time.as_secs_f64();
+        if options.hashes {
+            println!("{seed}:{:016x}", outcome.hash);
+        }
+        match &outcome.violation {
+            None => total.passed += 1,
+            Some(violation) => {
+                total.failed.push(seed);
+                tell(seed, violation, &outcome, total.failed.len() <= TOLD);
+            }
+        }
+    }
+}
+
+fn tell(seed: u64, violation: &str, outcome: &run::Outcome, whole: bool) {
+    if whole {
+        println!("--- seed {seed}: the last events");
+        for line in &outcome.last {
+            println!("{line}");
+        }
+        for line in Plan::new(seed).describe() {
+            println!("{line}");
+        }
+    }
+    println!("seed {seed} fails {violation}");
+    println!("    again: npm run sim -- --seed {seed}");
+}

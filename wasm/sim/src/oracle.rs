@@ -1,0 +1,249 @@
+//! Who published what: the naive memory that everything delivered is compared with.
+//!
+//! It knows nothing of sessions, relays or caches. A publisher enters what it is about to publish; a reader shows what it got.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{rng::Rng, trace::fnv};
+
+/// The hash of nothing.
+const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// One broadcast of one publisher, from its announcement to its end.
+pub struct Publication {
+    /// The full path.
+    pub path: &'static str,
+    /// Whether its publisher was granted that path.
+    pub granted: bool,
+    /// Whether it is announced now.
+    pub live: bool,
+    /// Its tracks by name.
+    pub tracks: BTreeMap<String, Track>,
+}
+
+/// One track of a publication.
+#[derive(Default)]
+pub struct Track {
+    /// Whether frames carry timestamps, in milliseconds.
+    pub timed: bool,
+    /// How long groups are kept by those who carry it.
+    pub cache: Duration,
+    /// Its groups.
+    pub groups: BTreeMap<u64, Group>,
+    /// The first sequence that never comes, once that was said.
+    pub boundary: Option<u64>,
+}
+
+/// One group of a track.
+pub struct Group {
+    /// When it was begun.
+    pub begun: Duration,
+    /// When it was finished, cleanly.
+    pub finished: Option<Duration>,
+    /// It was sent as a datagram.
+    pub datagram: bool,
+    frames: Vec<Frame>,
+}
+
+/// What is remembered of a frame.
+#[derive(Clone, Copy)]
+struct Frame {
+    hash: u64,
+    timestamp: Option<u64>,
+}
+
+/// Everything published so far.
+#[derive(Default)]
+pub struct Ledger {
+    /// The publications, the oldest first.
+    pub publications: Vec<Publication>,
+}
+
+/// The publications that something delivered may be from.
+#[derive(Clone, Debug)]
+pub struct Suspects(Vec<usize>);
+
+impl Suspects {
+    /// The only one left.
+    pub fn only(&self) -> Option<usize> {
+        match self.0.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// Keeps those that are in `other` too.
+    pub fn agree(&mut self, other: &Self) -> bool {
+        self.0.retain(|publication| other.0.contains(publication));
+        !self.0.is_empty()
+    }
+}
+
+impl Ledger {
+    /// A publication begins.
+    pub fn publish(&mut self, path: &'static str, granted: bool) -> usize {
+        self.publications.push(Publication {
+            path,
+            granted,
+            live: true,
+            tracks: BTreeMap::new(),
+        });
+        self.publications.len() - 1
+    }
+
+    /// A track begins.
+    pub fn track(&mut self, publication: usize, name: &str, timed: bool, cache: Duration) {
+        let track = Track {
+            timed,
+            cache,
+            ..Track::default()
+        };
+        self.publications[publication]
+            .tracks
+            .insert(name.to_owned(), track);
+    }
+
+    /// The track, which must have begun.
+    pub fn track_mut(&mut self, publication: usize, name: &str) -> &mut Track {
+        let tracks = &mut self.publications[publication].tracks;
+        tracks.get_mut(name).expect("tracks begin before groups")
+    }
+
+    /// Whether a granted publication is announced on `path`.
+    pub fn is_live(&self, path: &str) -> bool {
+        let mut publications = self.publications.iter();
+        publications
+            .any(|publication| publication.live && publication.granted && publication.path == path)
+    }
+
+    /// Where something of `track` below `path` may be from: what was granted there, now or before.
+    pub fn suspects(&self, path: &str, track: &str) -> Suspects {
+        let publications = self.publications.iter().enumerate();
+        Suspects(
+            publications
+                .filter(|(_, publication)| {
+                    publication.granted
+                        && publication.path == path
+                        && publication.tracks.contains_key(track)
+                })
+                .map(|(index, _)| index)
+                .collect(),
+        )
+    }
+
+    fn retain(
+        &self,
+        suspects: &mut Suspects,
+        track: &str,
+        sequence: u64,
+        keep: impl Fn(&Track, &Group) -> bool,
+    ) -> bool {
+        suspects.0.retain(|publication| {
+            let track = self.publications[*publication].tracks.get(track);
+            let group = track.and_then(|track| Some((track, track.groups.get(&sequence)?)));
+            group.is_some_and(|(track, group)| keep(track, group))
+        });
+        !suspects.0.is_empty()
+    }
+
+    /// Whether a group exists at all.
+    pub fn begins(&self, suspects: &mut Suspects, track: &str, sequence: u64) -> bool {
+        self.retain(suspects, track, sequence, |_, _| true)
+    }
+
+    /// Whether frame `index` of a group is what was published: these bytes, at this time if times travel.
+    pub fn frame(
+        &self,
+        suspects: &mut Suspects,
+        track: &str,
+        (sequence, index): (u64, u64),
+        payload: &[Bytes],
+        timestamp: Option<u64>,
+    ) -> bool {
+        let hash = payload.iter().fold(EMPTY, |hash, chunk| fnv(hash, chunk));
+        self.retain(suspects, track, sequence, |track, group| {
+            let frame = group.frames.get(index as usize);
+            frame.is_some_and(|frame| {
+                let timely = !track.timed || timestamp.is_none() || timestamp == frame.timestamp;
+                frame.hash == hash && timely
+            })
+        })
+    }
+
+    /// Whether a group that was delivered as complete with `frames` frames is.
+    pub fn group_end(
+        &self,
+        suspects: &mut Suspects,
+        track: &str,
+        sequence: u64,
+        frames: u64,
+    ) -> bool {
+        self.retain(suspects, track, sequence, |_, group| {
+            group.finished.is_some() && group.frames.len() as u64 == frames
+        })
+    }
+
+    /// Whether a track that was delivered as complete is, with this first sequence that never comes.
+    pub fn track_end(&self, suspects: &Suspects, track: &str, boundary: u64) -> bool {
+        suspects.0.iter().any(|publication| {
+            let track = self.publications[*publication].tracks.get(track);
+            track.is_some_and(|track| track.boundary == Some(boundary))
+        })
+    }
+}
+
+impl Track {
+    /// A group begins.
+    pub fn begin(&mut self, sequence: u64, now: Duration, datagram: bool) {
+        let group = Group {
+            begun: now,
+            finished: None,
+            datagram,
+            frames: Vec::new(),
+        };
+        self.groups.insert(sequence, group);
+    }
+
+    /// A frame is about to be published.
+    pub fn frame(&mut self, sequence: u64, payload: &[u8], timestamp: Option<u64>) {
+        let group = self
+            .groups
+            .get_mut(&sequence)
+            .expect("groups begin before frames");
+        group.frames.push(Frame {
+            hash: fnv(EMPTY, payload),
+            timestamp,
+        });
+    }
+
+    /// A group is about to be finished.
+    pub fn end(&mut self, sequence: u64, now: Duration) {
+        let group = self
+            .groups
+            .get_mut(&sequence)
+            .expect("groups begin before they end");
+        group.finished = Some(now);
+    }
+
+    /// The sequence after the highest.
+    pub fn next(&self) -> u64 {
+        let highest = self.groups.keys().next_back();
+        highest.map_or(0, |highest| highest + 1)
+    }
+}
+
+/// The bytes of one frame, the same whenever they are asked for.
+pub fn payload(publication: usize, track: u64, sequence: u64, index: u64, size: usize) -> Bytes {
+    let mut rng = Rng::new(publication as u64)
+        .fork(track)
+        .fork(sequence)
+        .fork(index);
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        bytes.extend_from_slice(&rng.draw().to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes.into()
+}

@@ -1,0 +1,281 @@
+//! What a seed decides before anything runs: who there is, how they are connected, and what may go wrong.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use moq_net::Version;
+
+use crate::rng::Rng;
+
+/// Paths that broadcasts have. Some are prefixes of others, by segment and only by letter.
+pub const PATHS: [&str; 8] = ["a", "a/b", "ab", "a/bc", "b", "b/c", "ba", "c/d/e"];
+
+/// What may go wrong. Each family is fully on or fully off, since a little of everything hides what each does alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// Every delivery takes its own time, so that streams overtake each other.
+    Jitter,
+    /// Streams break in the middle.
+    Resets,
+    /// Connections are lost.
+    Kills,
+    /// Connections carry nothing for a while, in one direction or both.
+    Silence,
+    /// Streams hold few bytes, few streams may be open, links are slow.
+    Narrow,
+    /// Publishers, viewers and relays leave and come back.
+    Churn,
+    /// Readers are slow, change their mind, or let go.
+    Fickle,
+    /// Publishers abort, forget to finish, leave gaps and start again.
+    Careless,
+    /// Caches and queues are small.
+    Tight,
+    /// The core yields and delays where it may.
+    Delays,
+    /// Somebody breaks every rule.
+    Rogue,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Jitter,
+        Self::Resets,
+        Self::Kills,
+        Self::Silence,
+        Self::Narrow,
+        Self::Churn,
+        Self::Fickle,
+        Self::Careless,
+        Self::Tight,
+        Self::Delays,
+        Self::Rogue,
+    ];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jitter => "jitter",
+            Self::Resets => "resets",
+            Self::Kills => "kills",
+            Self::Silence => "silence",
+            Self::Narrow => "narrow",
+            Self::Churn => "churn",
+            Self::Fickle => "fickle",
+            Self::Careless => "careless",
+            Self::Tight => "tight",
+            Self::Delays => "delays",
+            Self::Rogue => "rogue",
+        }
+    }
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Faults for a while, then none: everything must settle.
+    Heal,
+    /// Faults without end: only what must never happen is checked.
+    Storm,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Carries what others publish.
+    Relay,
+    /// Publishes.
+    Publisher,
+    /// Reads.
+    Viewer,
+}
+
+/// A participant.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it does.
+    pub role: Role,
+    /// Prefixes it may publish below or read below.
+    pub scope: Vec<&'static str>,
+}
+
+/// A connection that is kept up: `from` dials `to`.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The node that dials.
+    pub from: usize,
+    /// The relay that is dialed.
+    pub to: usize,
+    /// The version both speak.
+    pub version: Version,
+    /// One way, without jitter.
+    pub latency: Duration,
+}
+
+/// Everything a seed decides before the run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// How the run ends.
+    pub mode: Mode,
+    /// Who there is.
+    pub nodes: Vec<Node>,
+    /// How they are connected.
+    pub links: Vec<Link>,
+    /// What may go wrong.
+    pub families: BTreeSet<Family>,
+    /// How long it may.
+    pub safety: Duration,
+}
+
+impl Plan {
+    /// The plan of `seed`.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed).fork(1);
+        let mut families = BTreeSet::new();
+        for family in Family::ALL {
+            if rng.chance(50) {
+                families.insert(family);
+            }
+        }
+        let mode = match rng.chance(20) {
+            true => Mode::Storm,
+            false => Mode::Heal,
+        };
+        let mut this = Self {
+            seed,
+            mode,
+            nodes: Vec::new(),
+            links: Vec::new(),
+            families,
+            safety: rng.millis(8_000, 25_000),
+        };
+        let relays = *rng.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 4, 6]);
+        let cyclic = this.relays(relays, &mut rng);
+        let clients = (12 - relays).min(rng.range(2, 6) as usize);
+        for index in 0..clients {
+            let role = match index {
+                0 => Role::Publisher,
+                1 => Role::Viewer,
+                _ => *rng.pick(&[Role::Publisher, Role::Viewer, Role::Viewer]),
+            };
+            this.client(role, relays, &mut rng);
+        }
+        // Without hop ids on the wire a ring cannot tell what came back: published peers of those versions never form one.
+        if cyclic {
+            for link in &mut this.links {
+                if this.nodes[link.from].role == Role::Relay {
+                    link.version = *rng.pick(&LOOP_FREE);
+                }
+            }
+        }
+        this
+    }
+
+    /// Whether `family` is on.
+    pub fn has(&self, family: Family) -> bool {
+        self.families.contains(&family)
+    }
+
+    /// The relays and their links; whether there are several ways between two of them.
+    fn relays(&mut self, relays: usize, rng: &mut Rng) -> bool {
+        for index in 0..relays {
+            self.nodes.push(Node {
+                role: Role::Relay,
+                scope: vec![""],
+            });
+            if index > 0 {
+                let to = rng.below(index as u64) as usize;
+                self.link(index, to, rng);
+            }
+        }
+        let mut cyclic = false;
+        if relays > 2 && rng.chance(60) {
+            for _ in 0..rng.range(1, relays as u64) {
+                let from = rng.below(relays as u64) as usize;
+                let to = rng.below(relays as u64) as usize;
+                let known = self.links.iter().any(|link| {
+                    (link.from, link.to) == (from, to) || (link.from, link.to) == (to, from)
+                });
+                if from != to && !known {
+                    self.link(from, to, rng);
+                    cyclic = true;
+                }
+            }
+        }
+        cyclic
+    }
+
+    fn client(&mut self, role: Role, relays: usize, rng: &mut Rng) {
+        let node = self.nodes.len();
+        let scope = match rng.chance(50) {
+            true => vec![""],
+            false => {
+                let mut scope: Vec<_> = (0..rng.range(1, 2)).map(|_| *rng.pick(&PATHS)).collect();
+                scope.sort_unstable();
+                scope.dedup();
+                scope
+            }
+        };
+        self.nodes.push(Node { role, scope });
+        let to = rng.below(relays as u64) as usize;
+        self.link(node, to, rng);
+    }
+
+    fn link(&mut self, from: usize, to: usize, rng: &mut Rng) {
+        self.links.push(Link {
+            from,
+            to,
+            version: *rng.pick(&Version::ALL),
+            latency: rng.millis(1, 60),
+        });
+    }
+
+    /// The plan in words, a line each.
+    pub fn describe(&self) -> Vec<String> {
+        let families: Vec<&str> = self.families.iter().map(|family| family.name()).collect();
+        let safety = self.safety.as_secs_f64();
+        let mut lines = vec![format!(
+            "{:?}; faults for {safety:.1} s: {}",
+            self.mode,
+            families.join(", ")
+        )];
+        for (index, node) in self.nodes.iter().enumerate() {
+            lines.push(format!("node {index}: {:?} of {:?}", node.role, node.scope));
+        }
+        for (index, link) in self.links.iter().enumerate() {
+            let Link {
+                from,
+                to,
+                version,
+                latency,
+            } = link;
+            lines.push(format!(
+                "link {index}: {from} dials {to}, {version}, {latency:?}"
+            ));
+        }
+        lines
+    }
+
+    /// The longest one-way latency of any link, without jitter.
+    pub fn latency(&self) -> Duration {
+        let latencies = self.links.iter().map(|link| link.latency);
+        latencies.max().unwrap_or_default()
+    }
+
+    /// How many relays there are.
+    pub fn relay_count(&self) -> usize {
+        let relays = self.nodes.iter().filter(|node| node.role == Role::Relay);
+        relays.count()
+    }
+}
+
+/// Versions whose announcements carry the ids of those they passed.
+const LOOP_FREE: [Version; 5] = [
+    Version::Lite04,
+    Version::Lite05Wip,
+    Version::Lite05,
+    Version::Lite06,
+    Version::Lite07Wip,
+];

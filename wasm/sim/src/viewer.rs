@@ -1,0 +1,280 @@
+//! Viewers: they follow announcements, and read what they find.
+
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
+
+use moq_net::{Announced, BroadcastConsumer, Error, PathOwned, Subscription, TrackConsumer};
+
+use crate::{
+    cast::{Cast, Life},
+    check::{self, Reading},
+    plan::Family,
+    publisher::{DYNAMIC, TRACKS, covers},
+    rng::Rng,
+    stage::{Phase, Stage},
+};
+
+/// So many things one viewer does at a time.
+const HANDS: usize = 6;
+
+/// What a viewer does, until the end.
+pub async fn view(stage: Rc<Stage>, cast: Rc<Cast>, node: usize) {
+    let mut rng = stage.rng(0x3_0000 + node as u64);
+    let life = cast.actors[node].life();
+    let mut announced = life.origin.consume().announced();
+    let hands = Rc::new(());
+    let mut known: BTreeMap<PathOwned, BroadcastConsumer> = BTreeMap::new();
+    loop {
+        let pause = rng.millis(100, 2_500);
+        let next = stage.within(pause, announced.next());
+        let path = match stage.until(Phase::Leave, next).await {
+            None => return,
+            Some(Some(None)) => {
+                return stage.violate(format_args!("node {node}: announcements ended"));
+            }
+            Some(Some(Some((path, event)))) => {
+                news(&stage, node, &path, &event, known.contains_key(&path));
+                let mut view = cast.actors[node].view.borrow_mut();
+                match event.broadcast() {
+                    Some(broadcast) => {
+                        view.insert(path.clone(), stage.now().as_millis() as u64);
+                        known.insert(path.clone(), broadcast);
+                    }
+                    None => {
+                        view.remove(&path);
+                        known.remove(&path);
+                        continue;
+                    }
+                }
+                path
+            }
+            Some(None) => match known.keys().nth(rng.below(known.len() as u64) as usize) {
+                Some(path) => path.clone(),
+                None => continue,
+            },
+        };
+        if Rc::strong_count(&hands) <= HANDS && rng.chance(70) && stage.phase() <= Phase::Heal {
+            let task = Task {
+                stage: stage.clone(),
+                life: life.clone(),
+                node,
+                path: path.clone(),
+                rng: rng.fork(rng.clone().draw()),
+            };
+            let broadcast = known[&path].clone();
+            let hand = hands.clone();
+            stage.spawn(async move {
+                task.run(broadcast).await;
+                drop(hand);
+            });
+        }
+        rng.draw();
+    }
+}
+
+/// Checks one announcement.
+fn news(stage: &Stage, node: usize, path: &PathOwned, event: &Announced, known: bool) {
+    let (what, broadcast) = match event {
+        Announced::Active(broadcast) => ("active", Some(broadcast)),
+        Announced::Restart(broadcast) => ("restart", Some(broadcast)),
+        Announced::Ended => ("ended", None),
+    };
+    stage.note(format_args!("node {node}: {path} {what}"));
+    if known != matches!(event, Announced::Restart(_) | Announced::Ended) {
+        stage.violate(format_args!(
+            "node {node}: {path} {what} although known is {known}"
+        ));
+    }
+    if !covers(&stage.plan.nodes[node].scope, path.as_str()) {
+        stage.violate(format_args!("node {node}: {path} is outside of its scope"));
+    }
+    let publications = &stage.ledger.borrow().publications;
+    let granted = publications
+        .iter()
+        .any(|publication| publication.granted && publication.path == path.as_str());
+    if broadcast.is_some() && !granted {
+        stage.violate(format_args!(
+            "node {node}: {path} was never granted to anybody"
+        ));
+    }
+    if let Some(broadcast) = broadcast {
+        let mut hops: Vec<u64> = broadcast.info().hops.iter().map(|hop| hop.id).collect();
+        let length = hops.len();
+        hops.sort_unstable();
+        hops.dedup();
+        // 0 stands for those who do not say who they are, however many.
+        let zeros = broadcast
+            .info()
+            .hops
+            .iter()
+            .filter(|hop| hop.id == 0)
+            .count();
+        if hops.len() + zeros.saturating_sub(1) != length {
+            stage.violate(format_args!(
+                "node {node}: {path} passed {:?}",
+                broadcast.info().hops
+            ));
+        }
+    }
+}
+
+/// One thing a viewer does.
+struct Task {
+    stage: Rc<Stage>,
+    life: Rc<Life>,
+    node: usize,
+    path: PathOwned,
+    rng: Rng,
+}
+
+impl Task {
+    async fn run(mut self, broadcast: BroadcastConsumer) {
+        let stage = self.stage.clone();
+        if self.rng.chance(5) {
+            self.request().await;
+        }
+        let name = match self.rng.below(10) {
+            0 => "nowhere".to_owned(),
+            1 | 2 => format!("{DYNAMIC}{}", self.rng.below(2)),
+            _ => (*self.rng.pick(&TRACKS)).to_owned(),
+        };
+        let track = match broadcast.track(name.as_str()) {
+            Ok(track) => track,
+            Err(error) => {
+                // Every broadcast of a session can be asked for any track, as long as it is there and not overloaded.
+                if !matches!(error, Error::Dropped | Error::Timeout) {
+                    stage.violate(format_args!("node {}: no {name}: {error}", self.node));
+                }
+                return;
+            }
+        };
+        drop(broadcast);
+        match self.rng.below(10) {
+            0 => self.info(&track).await,
+            1..4 => self.fetch(&track).await,
+            _ => self.subscribe(&track).await,
+        }
+    }
+
+    /// Asks for a broadcast by its path.
+    async fn request(&self) {
+        let operation = self.stage.operation(self.node, "request");
+        let answer = match self.life.origin.consume().request_broadcast(&self.path) {
+            Ok(pending) => pending.await.err(),
+            Err(error) => Some(error),
+        };
+        drop(operation);
+        self.stage.note(format_args!(
+            "node {}: request {} {answer:?}",
+            self.node, self.path
+        ));
+    }
+
+    async fn info(&self, track: &TrackConsumer) {
+        let operation = self.stage.operation(self.node, "info");
+        let info = track.info().await;
+        drop(operation);
+        self.stage.note(format_args!(
+            "node {}: info {} {info:?}",
+            self.node,
+            track.name()
+        ));
+    }
+
+    async fn fetch(&mut self, track: &TrackConsumer) {
+        let stage = self.stage.clone();
+        let latest = track.latest().unwrap_or(3);
+        let sequence = (latest + 2).saturating_sub(self.rng.below(8));
+        let frame = match self.rng.chance(30) {
+            true => self.rng.range(0, 9),
+            false => 0,
+        };
+        let options = moq_net::Fetch::default()
+            .with_priority(self.rng.below(256) as u8)
+            .with_frame_start(frame);
+        let operation = stage.operation(self.node, "fetch");
+        let answer = match track.fetch_group(sequence, options) {
+            Ok(pending) if stage.plan.has(Family::Fickle) && self.rng.chance(20) => {
+                let patience = self.rng.millis(0, 300);
+                match stage.within(patience, pending).await {
+                    Some(answer) => answer,
+                    None => return,
+                }
+            }
+            Ok(pending) => pending.await,
+            Err(error) => Err(error),
+        };
+        drop(operation);
+        stage.note(format_args!(
+            "node {}: fetch {}/{}/{sequence}+{frame} {:?}",
+            self.node,
+            self.path,
+            track.name(),
+            answer.as_ref().map(|_| ())
+        ));
+        if let Ok(group) = answer {
+            let reading = Reading::new(&stage, self.node, self.path.as_str(), track.name());
+            let _end = check::group(&reading, group, &mut self.rng, true).await;
+        }
+    }
+
+    async fn subscribe(&mut self, track: &TrackConsumer) {
+        let stage = self.stage.clone();
+        let wish = self.wish(track);
+        let operation = stage.operation(self.node, "subscribe");
+        let pending = match track.subscribe(wish) {
+            Ok(pending) => pending,
+            Err(error) => return stage.note(format_args!("node {}: subscribe {error}", self.node)),
+        };
+        let answer = match stage.plan.has(Family::Fickle) && self.rng.chance(15) {
+            true => {
+                let patience = self.rng.millis(0, 300);
+                match stage.within(patience, pending).await {
+                    Some(answer) => answer,
+                    None => return,
+                }
+            }
+            false => pending.await,
+        };
+        drop(operation);
+        stage.note(format_args!(
+            "node {}: subscribe {}/{} {wish:?} {:?}",
+            self.node,
+            self.path,
+            track.name(),
+            answer.as_ref().map(|_| ())
+        ));
+        if let Ok(subscriber) = answer {
+            check::track(
+                &stage,
+                self.node,
+                self.path.as_str(),
+                subscriber,
+                wish,
+                &mut self.rng,
+            )
+            .await;
+        }
+    }
+
+    fn wish(&mut self, track: &TrackConsumer) -> Subscription {
+        let rng = &mut self.rng;
+        let latency = [
+            Duration::ZERO,
+            Duration::from_millis(500),
+            Duration::from_secs(60),
+            Duration::MAX,
+        ];
+        let mut wish = Subscription::default()
+            .with_priority(rng.below(256) as u8)
+            .with_ordered(rng.chance(50))
+            .with_max_latency(*rng.pick(&latency));
+        if rng.chance(25) {
+            let start = (track.latest().unwrap_or(0) + 2).saturating_sub(rng.below(6));
+            wish = wish.with_group_start(start);
+            if rng.chance(50) {
+                wish = wish.with_group_end(start + rng.below(10));
+            }
+        }
+        wish
+    }
+}
