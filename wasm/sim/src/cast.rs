@@ -167,9 +167,12 @@ fn vanished(stage: &Stage, node: usize, life: Rc<Life>) {
 
 /// Checks that nothing is held any more.
 pub fn empty(stage: &Stage, node: usize, stats: Stats) {
+    // What happened stays counted; what is held must be nothing.
     let left = Stats {
         evicted_groups: stats.evicted_groups,
         dropped_datagrams: stats.dropped_datagrams,
+        refused_datagrams: stats.refused_datagrams,
+        empty_streams: stats.empty_streams,
         rescaled_tracks: stats.rescaled_tracks,
         ..Stats::default()
     };
