@@ -3,7 +3,7 @@
 use web_transport_trait as wt;
 
 use crate::{
-    Error, Negotiation, OriginConsumer, OriginProducer, Result, Runtime, Version,
+    Error, Negotiation, OriginConsumer, OriginProducer, Result, Runtime, Supply, Version,
     lite::establish,
     session::{Driver, Session},
 };
@@ -24,6 +24,10 @@ pub struct Config {
     pub path: Option<String>,
     /// Whether the other side is a relay of the same operator, which may announce more than a publisher.
     pub peer: bool,
+    /// Who is asked for broadcasts that the peer has not announced; see [`Upstreams`](crate::Upstreams).
+    pub supply: Option<Supply>,
+    /// Whether groups are fetched whole even if only their later frames are wanted, so that the next reader finds them whole.
+    pub whole_groups: bool,
 }
 
 impl std::fmt::Debug for Config {
@@ -46,6 +50,8 @@ impl Config {
             subscribe: None,
             path: None,
             peer: false,
+            supply: None,
+            whole_groups: true,
         }
     }
 
@@ -81,6 +87,20 @@ impl Config {
     #[must_use]
     pub const fn with_peer(mut self, peer: bool) -> Self {
         self.peer = peer;
+        self
+    }
+
+    /// Lets `supply` ask the peer for what it has not announced.
+    #[must_use]
+    pub fn with_supply(mut self, supply: Supply) -> Self {
+        self.supply = Some(supply);
+        self
+    }
+
+    /// Fetches no more of a group than is wanted, where the version can say so: for those who serve nobody else.
+    #[must_use]
+    pub const fn with_partial_groups(mut self) -> Self {
+        self.whole_groups = false;
         self
     }
 

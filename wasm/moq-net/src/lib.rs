@@ -24,6 +24,7 @@ mod server;
 mod session;
 mod tasks;
 mod time;
+mod upstream;
 mod version;
 
 pub use client::{Client, Config};
@@ -36,7 +37,7 @@ pub use model::{
     Consume, Cost, Datagram, Fetch, Frame, FrameConsumer, FrameProducer, Group, GroupConsumer,
     GroupProducer, GroupRequest, Origin, OriginConsumer, OriginDynamic, OriginList, OriginProducer,
     OriginPublish, Stats, Subscription, TrackConsumer, TrackDynamic, TrackFetch, TrackInfo,
-    TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber,
+    TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber, Viewer,
 };
 pub use path::{Path, PathOwned};
 pub use rate::Rate;
@@ -44,4 +45,5 @@ pub use runtime::{Host, Runtime, Sleep};
 pub use server::{Request, Server};
 pub use session::{Bandwidth, Close, Driver, Session};
 pub use time::{Instant, Timescale, Timestamp};
+pub use upstream::{Supply, Upstream, Upstreams};
 pub use version::{Negotiation, Version};

@@ -104,6 +104,10 @@ pub struct Limits {
     pub linger: Duration,
     /// How long a session keeps running after it sent GOAWAY.
     pub drain: Duration,
+    /// How long a request for an unannounced path waits for an upstream to come (back) before it fails with `Timeout`.
+    pub upstream_wait: Duration,
+    /// How long a broadcast put together from upstreams stays while nobody wants any of its tracks.
+    pub upstream_idle: Duration,
 }
 
 impl Limits {
@@ -166,6 +170,8 @@ impl Limits {
             late_groups_max: Duration::from_secs(5),
             linger: Duration::from_secs(5),
             drain: Duration::from_secs(10),
+            upstream_wait: Duration::from_secs(3),
+            upstream_idle: Duration::from_secs(30),
         }
     }
 }

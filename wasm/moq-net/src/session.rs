@@ -279,4 +279,12 @@ impl Control {
     pub(crate) fn is_going_away(&self) -> bool {
         self.state.lock().goaway.is_some()
     }
+
+    /// Ready once the peer has asked us not to open new requests.
+    pub(crate) fn poll_going_away(&self, waiter: &kio::Waiter) -> Poll<()> {
+        self.state.poll(waiter, |state| match state.goaway {
+            Some(_) => Poll::Ready(()),
+            None => Poll::Pending,
+        })
+    }
 }

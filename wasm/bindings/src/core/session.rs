@@ -42,7 +42,9 @@ impl Core {
                 ))
             })?;
         let transport = self.transports.swap_remove(index);
-        let mut config = Config::new(self.runtime.clone()).with_versions(parse_versions(versions)?);
+        let mut config = Config::new(self.runtime.clone())
+            .with_versions(parse_versions(versions)?)
+            .with_partial_groups();
         let (publish, consume) = self.origins(publish, consume)?;
         config.publish = publish;
         config.subscribe = consume;

@@ -55,12 +55,12 @@ pub(super) async fn receive<T: wt::Session>(
     link: &Link<T>,
     recv: &mut Reader<T::RecvStream>,
 ) -> Result<()> {
+    let goaway: Goaway = recv.decode().await?;
     let again = link.going_away.swap(true, Ordering::Relaxed);
     if again {
         link.fail(Error::ProtocolViolation);
         return Err(Error::ProtocolViolation);
     }
-    let goaway: Goaway = recv.decode().await?;
     link.control.state.lock().goaway = Some(goaway.uri.into());
     recv.finished().await
 }

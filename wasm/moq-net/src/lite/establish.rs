@@ -258,6 +258,8 @@ pub(crate) fn start<T: wt::Session>(
         control: control.clone(),
         publish: config.publish.clone(),
         subscribe: config.subscribe.clone(),
+        supply: config.supply.clone(),
+        whole_groups: config.whole_groups,
         peer: Shared::new(Peer::default()),
         id: config.runtime.random_u64().max(1),
         anonymous: Origin::random(&config.runtime),

@@ -28,7 +28,7 @@ use self::upstream::Upstream;
 use super::session::{Link, kio_poll, poll_some};
 use crate::{
     Error, GroupRequest, PathOwned, Result, Sleep, Subscription, TrackDynamic, TrackInfo,
-    TrackProducer, TrackRequest, Version, session::Control, tasks::BoxFuture,
+    TrackProducer, TrackRequest, Version, session::Control, tasks::BoxFuture, upstream::Back,
 };
 
 /// What all parts of one track's service know.
@@ -65,17 +65,37 @@ pub(super) async fn serve<T: wt::Session>(
     request: TrackRequest,
     withdrawn: Shared<bool>,
 ) {
-    let mut service = Service::new(link, path, request, withdrawn);
-    let end = loop {
-        let event = {
-            let service = &mut service;
-            kio_poll(|waiter, cx| service.poll(waiter, cx)).await
+    Service::new(link, path, request, withdrawn, None)
+        .run()
+        .await;
+}
+
+/// As [`serve`], for a broadcast that the peer need not have announced: a request that cannot be served goes back.
+pub(super) async fn serve_back<T: wt::Session>(
+    link: Arc<Link<T>>,
+    path: PathOwned,
+    request: TrackRequest,
+    back: Back,
+) {
+    let withdrawn = Shared::new(false);
+    Service::new(link, path, request, withdrawn, Some(back))
+        .run()
+        .await;
+}
+
+impl<T: wt::Session> Service<T> {
+    async fn run(mut self) {
+        let end = loop {
+            let event = {
+                let service = &mut self;
+                kio_poll(|waiter, cx| service.poll(waiter, cx)).await
+            };
+            if let Err(end) = self.handle(event) {
+                break end;
+            }
         };
-        if let Err(end) = service.handle(event) {
-            break end;
-        }
-    };
-    service.track.end(end);
+        self.track.end(end);
+    }
 }
 
 struct Service<T: wt::Session> {
@@ -109,6 +129,7 @@ impl<T: wt::Session> Service<T> {
         path: PathOwned,
         request: TrackRequest,
         withdrawn: Shared<bool>,
+        back: Option<Back>,
     ) -> Self {
         // Before anything is accepted: fetches must find a handler at any time.
         let dynamic = request.dynamic();
@@ -125,6 +146,7 @@ impl<T: wt::Session> Service<T> {
         let track = Track {
             state: State::Requested(request),
             control: source.link.control.clone(),
+            back,
         };
         let mut this = Self {
             source,
@@ -152,12 +174,16 @@ impl<T: wt::Session> Service<T> {
     fn poll(&mut self, waiter: &Waiter, cx: &mut Context<'_>) -> Poll<Event> {
         let limits = self.source.link.runtime.limits();
         if self.fetches.len() < limits.fetches
+            && self.may_fetch()
             && let Poll::Ready(request) = self.dynamic.poll_requested_group(waiter)
         {
             return Poll::Ready(Event::Fetch(request));
         }
         if let Poll::Ready(wish) = self.track.poll_wish(waiter) {
             return Poll::Ready(Event::Wish(wish));
+        }
+        if self.must_ask() {
+            self.ask();
         }
         // Finished ones leave the set, whatever came of them.
         while let Poll::Ready(Some(())) = self.fetches.poll_next_unpin(cx) {}
@@ -183,6 +209,31 @@ impl<T: wt::Session> Service<T> {
             return Poll::Ready(Event::Withdrawn);
         }
         poll_some(&mut self.linger, cx).map(|()| Event::Lingered)
+    }
+
+    /// Whether somebody waits for properties that only come with the answer to something else.
+    fn must_ask(&self) -> bool {
+        let tells_on_answer = self.version().has_fetch_ok();
+        tells_on_answer
+            && self.upstream.is_none()
+            && self.fetches.is_empty()
+            && self.track.accepted().is_none()
+            && self.dynamic.poll_unused(&Waiter::noop()).is_pending()
+    }
+
+    /// Subscribes to as little as possible, for the properties in the answer.
+    fn ask(&mut self) {
+        let open_start = self.track.has_open_start();
+        let wish = Subscription::default();
+        let upstream = Upstream::open(self.source.clone(), wish, open_start);
+        upstream.pause(None);
+        self.upstream = Some(upstream);
+    }
+
+    /// Whether fetches go to this peer. Where somebody else may have the track, not before it is clear that this one has it.
+    fn may_fetch(&self) -> bool {
+        let settled = self.track.accepted().is_some() || !self.version().has_track_stream();
+        settled || self.track.back.is_none()
     }
 
     /// Whether groups flow from upstream: then the track goes on to its own end even if the broadcast is withdrawn.
@@ -284,6 +335,8 @@ impl<T: wt::Session> Service<T> {
 struct Track {
     state: State,
     control: Control,
+    /// Where the request goes if the peer cannot serve it.
+    back: Option<Back>,
 }
 
 enum State {
@@ -351,7 +404,10 @@ impl Track {
 
     fn end(&mut self, error: Error) {
         match self.take() {
-            State::Requested(request) => request.reject(error),
+            State::Requested(request) => match self.back.take() {
+                Some(back) => back.give(request, error),
+                None => request.reject(error),
+            },
             // It may have failed by itself, and who reads it knows.
             State::Accepted(track) => drop(track.abort(error)),
             State::Finished(_) | State::Over => {}

@@ -17,7 +17,7 @@ use web_transport_trait as wt;
 use super::{Setup, drain, establish::Side, estimate, publisher, subscriber};
 use crate::{
     BroadcastConsumer, Error, Origin, OriginConsumer, OriginProducer, Result, Runtime, Subject,
-    Version,
+    Supply, Version, Viewer,
     coding::{Reader, Writer},
     held::Held,
     rate::Bucket,
@@ -40,6 +40,9 @@ pub(crate) struct Link<T: wt::Session> {
     pub(super) control: Control,
     pub(super) publish: Option<OriginConsumer>,
     pub(super) subscribe: Option<OriginProducer>,
+    pub(super) supply: Option<Supply>,
+    /// Whether groups are fetched whole whatever is wanted of them.
+    pub(super) whole_groups: bool,
     /// What the peer has told about itself.
     pub(super) peer: Shared<Peer>,
     /// Stands in chains for a peer that does not say who it is.
@@ -98,13 +101,31 @@ impl<T: wt::Session> Link<T> {
     pub(super) fn add_peer_hop(&self, id: u64) {
         if id != 0 && !self.is_peer(id) {
             self.peer.lock().hops.push(id);
+            if let Some(supply) = &self.supply {
+                supply.rename(self.viewer());
+            }
         }
+    }
+
+    /// The peer as somebody who looks at our origin, by all the names it has told so far and the one we gave it.
+    pub(super) fn viewer(&self) -> Viewer {
+        let peer = self.peer.lock();
+        let told = peer.hops.iter().map(|id| Origin::from(*id));
+        Viewer {
+            session: self.id,
+            hops: told.chain([self.anonymous]).collect(),
+        }
+    }
+
+    /// What the peer may read, as it may see it.
+    pub(super) fn view(&self) -> Option<OriginConsumer> {
+        let publish = self.publish.as_ref()?;
+        Some(publish.viewed_by(self.viewer()))
     }
 
     /// Whether `broadcast` may be shown to the peer: not what came from it, by any way.
     pub(super) fn may_show(&self, broadcast: &BroadcastConsumer) -> bool {
-        let info = broadcast.info();
-        info.session != self.id && !info.hops.iter().any(|hop| self.is_peer(hop.id))
+        self.viewer().may_see(broadcast.info())
     }
 
     /// What a route costs once it has come over this link.

@@ -6,6 +6,7 @@ mod datagram;
 mod frames;
 mod group;
 mod routes;
+mod supply;
 mod table;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
         link.tasks.push(datagram::receive(link.clone()));
     }
     announce::start(link);
+    supply::start(link);
 }
 
 /// Reads what a stream is for, and takes it.

@@ -27,7 +27,7 @@ pub(super) async fn serve<T: wt::Session>(
     if let Some(hop) = request.exclude_hop {
         link.add_peer_hop(hop);
     }
-    let origin = link.publish.as_ref();
+    let origin = link.view();
     let origin = origin.and_then(|origin| origin.with_root(&request.prefix));
     let mut announcing = Announcing {
         link,

@@ -65,12 +65,9 @@ pub(super) async fn track<T: wt::Session, V, F: Future<Output = Served<V>>>(
     name: &str,
     then: impl FnOnce(TrackConsumer) -> F,
 ) -> Served<V> {
-    let origin = link
-        .publish
-        .as_ref()
-        .ok_or_else(|| Refusal::route(Error::NotFound))?;
-    if is_here(origin, path, name) {
-        return then(find(link, origin, path, name).await?).await;
+    let origin = link.view().ok_or_else(|| Refusal::route(Error::NotFound))?;
+    if is_here(&origin, path, name) {
+        return then(find(link, &origin, path, name).await?).await;
     }
     // Before anything is counted or queued: what may not be asked for costs nothing.
     if !origin.may_request(path) {
@@ -79,7 +76,7 @@ pub(super) async fn track<T: wt::Session, V, F: Future<Output = Served<V>>>(
     let key = (path.clone(), name.to_owned());
     link.lookups.check(&key, link.runtime.now())?;
     link.lookups.pace.wait(&link.runtime).await;
-    let found = match find(link, origin, path, name).await {
+    let found = match find(link, &origin, path, name).await {
         Ok(track) => then(track).await,
         Err(refusal) => Err(refusal),
     };

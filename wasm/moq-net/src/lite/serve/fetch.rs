@@ -27,12 +27,12 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
         })
         .await
     };
-    let (mut send, mut recv, info) = match answer {
+    let (mut send, mut recv, info, first) = match answer {
         Ok(answer) => answer,
         Err(error) => return request.reject(error),
     };
     let priority = request.priority();
-    let group = match request.accept(info) {
+    let group = match request.accept_from(info, first) {
         Ok(group) => group,
         // It came another way meanwhile, or the track is over.
         Err(error) => return refuse(&mut send, &mut recv, &error),
@@ -55,14 +55,21 @@ type Answer<T> = (
     Writer<<T as wt::Session>::SendStream>,
     Reader<<T as wt::Session>::RecvStream>,
     TrackInfo,
+    u64,
 );
 
-/// Sends FETCH and waits for the first sign of an answer.
+/// Sends FETCH and waits for the first sign of an answer: the streams, the properties, and the first frame that comes.
 async fn ask<T: wt::Session>(source: &Source<T>, request: &GroupRequest) -> Result<Answer<T>> {
     let link = &source.link;
     if !link.version.has_fetch() {
         return Err(Error::Version);
     }
+    // Whoever serves others asks for the whole group: without its head it would be of no use to the next reader. Where the
+    // version cannot say more, all of it comes, and the reader skips what it did not want.
+    let first = match link.whole_groups || !link.version.has_fetch_frame_start() {
+        true => 0,
+        false => request.frame_start(),
+    };
     let (mut send, mut recv) = link.request().await?;
     send.put(&ControlType::Fetch)?;
     send.put(&Fetch {
@@ -70,8 +77,7 @@ async fn ask<T: wt::Session>(source: &Source<T>, request: &GroupRequest) -> Resu
         track: source.name.to_string(),
         priority: request.priority(),
         group: request.sequence(),
-        // Always whole: a group without its head would be of no use to the next reader.
-        frame_start: 0,
+        frame_start: first,
         frame_end: None,
     })?;
     let limit = link.runtime.limits().control_timeout;
@@ -86,7 +92,7 @@ async fn ask<T: wt::Session>(source: &Source<T>, request: &GroupRequest) -> Resu
         Ok(source.info().await)
     });
     let info = info.await.inspect_err(|error| link.check(error))?;
-    Ok((send, recv, info))
+    Ok((send, recv, info, first))
 }
 
 /// What FETCH_OK says about the group.

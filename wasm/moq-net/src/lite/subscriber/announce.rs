@@ -1,6 +1,6 @@
 //! Hearing what the peer has to read.
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Poll};
 
 use web_transport_trait as wt;
 
@@ -11,7 +11,7 @@ use crate::{
     held::{Gauge, Seat},
     lite::{
         Announce, AnnounceDecoder, AnnounceInit, AnnounceOk, AnnounceRequest, ControlType,
-        session::Link,
+        session::{Link, kio_poll},
     },
 };
 
@@ -68,7 +68,15 @@ async fn hear<T: wt::Session>(link: &Arc<Link<T>>, prefix: PathOwned) -> Result<
     let mut seat = link.held.seat(Gauge::Announcements);
     seat.set(0);
     begin(link, &mut recv, &mut decoder, &mut routes, &mut seat).await?;
-    while let Some(message) = recv.decode_maybe::<Announce>().await.map_err(reading)? {
+    loop {
+        let message = match next(link, &mut recv, &routes).await {
+            Next::Message(message) => message.map_err(reading)?,
+            Next::Draining => {
+                routes.drain();
+                continue;
+            }
+        };
+        let Some(message) = message else { break };
         // Who changes too much is not read for a while: nothing is lost by it, and the others have their turn.
         link.announcing.wait(&link.runtime).await;
         let event = decoder.decode(message).map_err(violation)?;
@@ -95,6 +103,28 @@ fn count<T: wt::Session>(link: &Link<T>, seat: &mut Seat, live: usize) -> Result
     };
     link.exceed(limit);
     Err(Failure::Session(Error::BoundsExceeded))
+}
+
+enum Next {
+    Message(Result<Option<Announce>>),
+    /// The peer has said that it will go.
+    Draining,
+}
+
+/// What happens next on the stream of announcements.
+async fn next<T: wt::Session>(
+    link: &Link<T>,
+    recv: &mut Reader<T::RecvStream>,
+    routes: &Routes<T>,
+) -> Next {
+    let mut message = std::pin::pin!(recv.decode_maybe());
+    kio_poll(|waiter, cx| {
+        if !routes.is_draining() && link.control.poll_going_away(waiter).is_ready() {
+            return Poll::Ready(Next::Draining);
+        }
+        message.as_mut().poll(cx).map(Next::Message)
+    })
+    .await
 }
 
 /// Reads what comes before the announcements.

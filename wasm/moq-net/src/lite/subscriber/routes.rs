@@ -18,13 +18,16 @@ pub(super) struct Routes<T: wt::Session> {
     prefix: PathOwned,
     /// The peer's own id, where the receiver adds it to every chain: 0 if it is withheld.
     sender: Option<u64>,
+    /// The peer is about to go: what it has is used only while nobody else has it.
+    draining: bool,
     live: BTreeMap<PathOwned, Live>,
 }
 
 /// One announced broadcast. It is withdrawn when this goes.
 struct Live {
     withdrawn: Shared<bool>,
-    _announcement: OriginPublish,
+    announcement: OriginPublish,
+    info: BroadcastInfo,
 }
 
 impl Drop for Live {
@@ -39,6 +42,7 @@ impl<T: wt::Session> Routes<T> {
             link,
             prefix,
             sender: None,
+            draining: false,
             live: BTreeMap::new(),
         }
     }
@@ -46,6 +50,21 @@ impl<T: wt::Session> Routes<T> {
     /// Sets the id that completes every chain on this stream; 0 if the peer withholds it.
     pub(super) fn set_sender(&mut self, hop: u64) {
         self.sender = Some(hop);
+    }
+
+    pub(super) const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Makes everything from this peer the last resort.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+        for live in self.live.values() {
+            live.announcement.update(BroadcastInfo {
+                cost: Cost::MAX,
+                ..live.info.clone()
+            });
+        }
     }
 
     /// Follows one change.
@@ -76,7 +95,7 @@ impl<T: wt::Session> Routes<T> {
         let origin = link.subscribe.as_ref().ok_or(Error::Unauthorized)?;
         let path = self.prefix.join(&route.path)?;
         let info = self.info(route)?;
-        let broadcast = info.produce(&link.runtime);
+        let broadcast = info.clone().produce(&link.runtime);
         // The handler first: whoever sees the announcement may ask at once.
         let dynamic = broadcast.dynamic();
         let announcement = origin.publish_broadcast(&path, &broadcast)?;
@@ -90,7 +109,8 @@ impl<T: wt::Session> Routes<T> {
         ));
         Ok(Live {
             withdrawn,
-            _announcement: announcement,
+            announcement,
+            info,
         })
     }
 
@@ -116,13 +136,17 @@ impl<T: wt::Session> Routes<T> {
             hops.insert(0, link.anonymous.id);
         }
         let hops: Vec<Origin> = hops.into_iter().map(Origin::from).collect();
-        let lite::Cost { warm, cold } = match link.version.has_route_cost() {
-            true => link.price(route.cost),
-            false => lite::Cost::default(),
+        let cost = match link.version.has_route_cost() {
+            _ if self.draining => Cost::MAX,
+            true => {
+                let lite::Cost { warm, cold } = link.price(route.cost);
+                Cost { warm, cold }
+            }
+            false => Cost::default(),
         };
         Ok(BroadcastInfo {
             hops: OriginList::try_from(hops)?,
-            cost: Cost { warm, cold },
+            cost,
             anonymous,
             session: link.id,
         })

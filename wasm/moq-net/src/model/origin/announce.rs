@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, task::Poll};
 
 use kio::{Waiter, WaiterList};
 
-use super::{scope::Scope, shared::Shared};
+use super::{Viewer, scope::Scope, shared::Shared};
 use crate::{
     Path, PathOwned, Result,
     model::{
@@ -75,14 +75,16 @@ fn merge(unseen: Option<Unseen>, event: Announced) -> (Option<Unseen>, Option<Un
 /// The state of one cursor, inside its origin.
 pub(crate) struct Cursor {
     pub(crate) scope: Scope,
+    pub(crate) viewer: Viewer,
     pub(crate) unseen: BTreeMap<PathOwned, Unseen>,
     pub(crate) waiters: WaiterList,
 }
 
 impl Cursor {
-    pub(crate) const fn new(scope: Scope) -> Self {
+    pub(crate) const fn new(scope: Scope, viewer: Viewer) -> Self {
         Self {
             scope,
+            viewer,
             unseen: BTreeMap::new(),
             waiters: WaiterList::new(),
         }
@@ -127,7 +129,7 @@ impl AnnounceProducer {
 
     /// A cursor that first gives what is announced now and then the changes.
     pub fn consume(&self) -> AnnounceConsumer {
-        AnnounceConsumer::new(self.shared.clone(), self.scope.clone())
+        AnnounceConsumer::new(self.shared.clone(), self.scope.clone(), Viewer::default())
     }
 }
 
@@ -141,8 +143,8 @@ pub struct AnnounceConsumer {
 }
 
 impl AnnounceConsumer {
-    pub(crate) fn new(shared: Arc<Shared>, scope: Scope) -> Self {
-        let id = shared.change(|state, _| state.add_cursor(scope.clone()));
+    pub(crate) fn new(shared: Arc<Shared>, scope: Scope, viewer: Viewer) -> Self {
+        let id = shared.change(|state, _| state.add_cursor(scope.clone(), viewer));
         let live = Live::new(shared.runtime(), Kind::Consumer);
         Self {
             shared,

@@ -4,14 +4,15 @@ use std::{sync::Arc, task::Poll};
 
 use kio::{Future, Pending, Waiter};
 
-use super::{AnnounceConsumer, Origin, scope::Scope, shared::Shared};
+use super::{
+    AnnounceConsumer, Origin, Viewer,
+    scope::Scope,
+    shared::Shared,
+    state::{Asked, Found},
+};
 use crate::{
     Error, Path, PathOwned, Result,
-    model::{
-        Consume,
-        broadcast::BroadcastConsumer,
-        queue::{Answer, Ticket},
-    },
+    model::{Consume, broadcast::BroadcastConsumer, queue::Answer},
 };
 
 /// Finds the broadcasts that its scope allows.
@@ -19,11 +20,27 @@ use crate::{
 pub struct OriginConsumer {
     shared: Arc<Shared>,
     scope: Scope,
+    viewer: Arc<Viewer>,
 }
 
 impl OriginConsumer {
-    pub(crate) const fn new(shared: Arc<Shared>, scope: Scope) -> Self {
-        Self { shared, scope }
+    pub(crate) fn new(shared: Arc<Shared>, scope: Scope) -> Self {
+        let viewer = Arc::default();
+        Self {
+            shared,
+            scope,
+            viewer,
+        }
+    }
+
+    /// The same scope as `viewer` may see it: of several routes to a path the best one that did not come from it, and nothing
+    /// of what only came from it.
+    #[must_use]
+    pub fn viewed_by(&self, viewer: Viewer) -> Self {
+        Self {
+            viewer: Arc::new(viewer),
+            ..self.clone()
+        }
     }
 
     /// The id of this origin.
@@ -50,27 +67,27 @@ impl OriginConsumer {
             return Err(Error::NotFound);
         }
         let outcome = self.shared.change(|state, after| {
-            if let Some(broadcast) = state.announced(&path) {
-                return Ok(Outcome::Found(broadcast.clone()));
+            match state.announced(&path, &self.viewer) {
+                Found::Here(broadcast) => return Ok(Outcome::Found(broadcast)),
+                // Whoever brought it need not ask for it here, and nobody asks others on its behalf.
+                Found::Hidden => return Err(Error::NotFound),
+                Found::Nothing => {}
             }
             if state.orphaned {
                 return Err(Error::Dropped);
             }
-            if let Some((ticket, in_service)) = state.requests.get(&path) {
-                let answer = ticket.join();
-                // A handler may have passed it over while nobody wanted it.
-                if !in_service {
-                    after.wakes.push(state.handlers.take());
-                }
+            if let Some(answer) = state.join(&path, &self.viewer, after) {
                 return Ok(Outcome::Asked(answer));
             }
-            if let Some(broadcast) = state.served(&path) {
-                return Ok(Outcome::Found(broadcast));
+            match state.served(&path, &self.viewer) {
+                Found::Here(broadcast) => return Ok(Outcome::Found(broadcast)),
+                Found::Hidden => return Err(Error::NotFound),
+                Found::Nothing => {}
             }
-            let ticket = Ticket::new();
-            let answer = ticket.join();
-            state.requests.prune(Ticket::is_wanted);
-            state.requests.insert(path, ticket)?;
+            let asked = Asked::new(&self.viewer);
+            let answer = asked.ticket.join();
+            state.requests.prune(Asked::is_wanted);
+            state.requests.insert(path, asked)?;
             after.wakes.push(state.handlers.take());
             Ok(Outcome::Asked(answer))
         })?;
@@ -79,7 +96,11 @@ impl OriginConsumer {
 
     /// A cursor that first gives what is announced now and then the changes.
     pub fn announced(&self) -> AnnounceConsumer {
-        AnnounceConsumer::new(self.shared.clone(), self.scope.clone())
+        AnnounceConsumer::new(
+            self.shared.clone(),
+            self.scope.clone(),
+            Viewer::clone(&self.viewer),
+        )
     }
 
     /// The broadcast of this path as far as that is known already; asks nobody.
@@ -89,8 +110,14 @@ impl OriginConsumer {
             return None;
         }
         self.shared.change(|state, _| {
-            let announced = state.announced(&path).cloned();
-            announced.or_else(|| state.served(&path))
+            let found = match state.announced(&path, &self.viewer) {
+                Found::Nothing => state.served(&path, &self.viewer),
+                found => found,
+            };
+            match found {
+                Found::Here(broadcast) => Some(broadcast),
+                Found::Hidden | Found::Nothing => None,
+            }
         })
     }
 
@@ -100,9 +127,9 @@ impl OriginConsumer {
             return false;
         };
         self.scope.allows(&path)
-            && self.shared.change(|state, _| {
-                state.announced(&path).is_some() || state.requests.handled(&path)
-            })
+            && self
+                .shared
+                .change(|state, _| state.is_announced(&path) || state.requests.handled(&path))
     }
 
     /// Waits until a broadcast is announced on exactly this path. `None` outside the scope, or when nothing can be announced any more.
@@ -124,16 +151,16 @@ impl OriginConsumer {
     /// The same root, with no more than these prefixes (relative to it). `None` when none of them is allowed.
     pub fn scope(&self, prefixes: &[Path<'_>]) -> Option<Self> {
         Some(Self {
-            shared: self.shared.clone(),
             scope: self.scope.narrow(prefixes)?,
+            ..self.clone()
         })
     }
 
     /// Paths relative to `prefix`. `None` when nothing under it is allowed.
     pub fn with_root(&self, prefix: &Path<'_>) -> Option<Self> {
         Some(Self {
-            shared: self.shared.clone(),
             scope: self.scope.rooted(prefix)?,
+            ..self.clone()
         })
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, task::Poll};
 
 use kio::Waiter;
 
-use super::{Origin, scope::Scope, shared::Owner};
+use super::{Origin, Viewer, scope::Scope, shared::Owner, state::Asked};
 use crate::{
     Error, PathOwned, Result,
     model::{Consume, broadcast::BroadcastConsumer, queue::Ticket},
@@ -51,8 +51,8 @@ impl OriginDynamic {
             if state.orphaned {
                 return Err(Error::Dropped);
             }
-            match state.requests.pop(self.handler, Ticket::is_wanted) {
-                Some((id, path, ticket)) => Ok(Some((id, path, ticket.clone()))),
+            match state.requests.pop(self.handler, Asked::is_wanted) {
+                Some((id, path, asked)) => Ok(Some((id, path, asked.ticket.clone()))),
                 None => {
                     waiter.register(&mut state.handlers);
                     Ok(None)
@@ -114,6 +114,16 @@ impl BroadcastRequest {
         &self.path
     }
 
+    /// Everybody who has asked so far, whether they still wait or not. It never grows beyond the sessions there are.
+    ///
+    /// Whoever serves the path from a peer must not ask a peer that asks for it: see [`Viewer::may_see`].
+    pub fn viewers(&self) -> Vec<Viewer> {
+        self.owner.shared.change(|state, _| {
+            let asked = state.requests.find(&self.path, self.id);
+            asked.map_or_else(Vec::new, |asked| asked.viewers.clone())
+        })
+    }
+
     /// Gives the broadcast to everybody who waits, and to those who ask for the path while it is open. It is not announced.
     /// Without effect for those who got an announced broadcast meanwhile.
     pub fn accept(mut self, broadcast: impl Consume<BroadcastConsumer>) {
@@ -131,12 +141,12 @@ impl BroadcastRequest {
 
     fn answer(&mut self, result: Result<BroadcastConsumer>) {
         self.answered = true;
-        let ticket = self
+        let asked = self
             .owner
             .shared
             .change(|state, _| state.requests.remove(&self.path, self.id));
         self.ticket.resolve(result);
-        drop(ticket);
+        drop(asked);
     }
 
     /// Ready once nobody waits for the answer any more.

@@ -8,10 +8,13 @@ mod producer;
 mod route;
 mod scope;
 mod shared;
+mod slot;
 mod state;
+mod viewer;
 
 pub use announce::{AnnounceConsumer, AnnounceProducer, Announced};
 pub use consumer::{BroadcastRequested, OriginConsumer};
 pub use dynamic::{BroadcastRequest, OriginDynamic};
 pub use id::{Origin, OriginList};
 pub use producer::{BroadcastPublish, OriginProducer, OriginPublish};
+pub use viewer::Viewer;

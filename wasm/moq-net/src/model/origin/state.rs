@@ -8,15 +8,16 @@ use std::{
 use kio::WaiterList;
 
 use super::{
+    Viewer,
     announce::{Announced, Cursor, Unseen},
-    route::Key,
     scope::Scope,
+    slot::Slot,
 };
 use crate::{
     Limits, Path, PathOwned, Result,
     model::{
         broadcast::{self, BroadcastConsumer, BroadcastInfo},
-        queue::{Queue, Ticket},
+        queue::{Answer, Queue, Ticket},
     },
 };
 
@@ -25,7 +26,7 @@ pub(crate) struct State {
     slots: BTreeMap<PathOwned, Slot>,
     pub(crate) cursors: BTreeMap<u64, Cursor>,
     /// Requests for paths nobody has announced; by absolute path, for all views of the origin.
-    pub(crate) requests: Queue<PathOwned, Ticket<BroadcastConsumer>, Scope>,
+    pub(crate) requests: Queue<PathOwned, Asked, Scope>,
     /// Handlers that wait for a request.
     pub(crate) handlers: WaiterList,
     /// Broadcasts that answered a request, to be found again while they are open. Never announced.
@@ -37,22 +38,37 @@ pub(crate) struct State {
     pub(crate) orphaned: bool,
 }
 
-struct Slot {
-    active: Publication,
-    backups: Vec<Publication>,
-}
-
-struct Publication {
-    id: u64,
-    /// Guards that hold it: the same broadcast may be published twice.
-    guards: usize,
-    broadcast: BroadcastConsumer,
-    key: Key,
-}
-
 struct Served {
     broadcast: Weak<broadcast::Shared>,
     info: BroadcastInfo,
+}
+
+/// A request for a path that nobody has announced.
+pub(crate) struct Asked {
+    pub(crate) ticket: Ticket<BroadcastConsumer>,
+    /// Who has asked: one entry per session, and one for everybody on this side.
+    pub(crate) viewers: Vec<Viewer>,
+}
+
+impl Asked {
+    pub(crate) fn new(viewer: &Viewer) -> Self {
+        Self {
+            ticket: Ticket::new(),
+            viewers: vec![viewer.clone()],
+        }
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.ticket.is_wanted()
+    }
+}
+
+/// What a viewer finds on a path.
+pub(crate) enum Found {
+    Here(BroadcastConsumer),
+    /// Only what came from the viewer.
+    Hidden,
+    Nothing,
 }
 
 impl Served {
@@ -111,18 +127,25 @@ impl State {
         self.orphaned && self.slots.is_empty()
     }
 
-    /// What is announced on a path.
-    pub(crate) fn announced(&self, path: &Path<'_>) -> Option<&BroadcastConsumer> {
-        self.slots
-            .get(path.as_str())
-            .map(|slot| &slot.active.broadcast)
+    /// Whether anything is announced on a path.
+    pub(crate) fn is_announced(&self, path: &Path<'_>) -> bool {
+        self.slots.contains_key(path.as_str())
+    }
+
+    /// What is announced on a path, as far as `viewer` may see it.
+    pub(crate) fn announced(&self, path: &Path<'_>, viewer: &Viewer) -> Found {
+        let Some(slot) = self.slots.get(path.as_str()) else {
+            return Found::Nothing;
+        };
+        slot.visible(viewer)
+            .map_or(Found::Hidden, |held| Found::Here(held.broadcast.clone()))
     }
 
     // ---- announcing
 
     /// A new cursor, filled with what is announced in its scope.
-    pub(crate) fn add_cursor(&mut self, scope: Scope) -> u64 {
-        let mut cursor = Cursor::new(scope);
+    pub(crate) fn add_cursor(&mut self, scope: Scope, viewer: Viewer) -> u64 {
+        let mut cursor = Cursor::new(scope, viewer);
         for prefix in cursor.scope.prefixes() {
             let under = self
                 .slots
@@ -130,9 +153,10 @@ impl State {
                 .take_while(|(path, _)| path.as_str().starts_with(prefix.as_str()))
                 .filter(|(path, _)| path.has_prefix(prefix));
             for (path, slot) in under {
-                cursor
-                    .unseen
-                    .insert(path.clone(), Unseen::Active(slot.active.broadcast.clone()));
+                if let Some(held) = slot.visible(&cursor.viewer) {
+                    let news = Unseen::Active(held.broadcast.clone());
+                    cursor.unseen.insert(path.clone(), news);
+                }
             }
         }
         let id = self.mint();
@@ -140,13 +164,40 @@ impl State {
         id
     }
 
-    fn emit(&mut self, path: &PathOwned, event: &Announced, after: &mut After) {
-        for cursor in self.cursors.values_mut() {
-            if cursor.scope.allows(path) {
-                after.unseen.extend(cursor.note(path, event.clone()));
-                after.wakes.push(cursor.waiters.take());
-            }
+    /// Changes the routes to a path, and tells every cursor what is new for it.
+    fn change<T>(
+        &mut self,
+        path: &PathOwned,
+        after: &mut After,
+        change: impl FnOnce(&mut Slot) -> T,
+    ) -> T {
+        let mut slot = self.slots.remove(path).unwrap_or_else(Slot::new);
+        let stamp = |slot: &Slot, cursor: &Cursor| {
+            let shown = slot.visible(&cursor.viewer);
+            shown.map(|held| held.stamp)
+        };
+        let mut concerned: Vec<_> = self
+            .cursors
+            .values_mut()
+            .filter(|cursor| cursor.scope.allows(path))
+            .map(|cursor| (stamp(&slot, cursor), cursor))
+            .collect();
+        let result = change(&mut slot);
+        for (before, cursor) in &mut concerned {
+            let event = match (&before, slot.visible(&cursor.viewer)) {
+                (None, None) => continue,
+                (Some(before), Some(held)) if *before == held.stamp => continue,
+                (None, Some(held)) => Announced::Active(held.broadcast.clone()),
+                (Some(_), Some(held)) => Announced::Restart(held.broadcast.clone()),
+                (Some(_), None) => Announced::Ended,
+            };
+            after.unseen.extend(cursor.note(path, event));
+            after.wakes.push(cursor.waiters.take());
         }
+        if !slot.is_empty() {
+            self.slots.insert(path.clone(), slot);
+        }
+        result
     }
 
     /// Publishes a broadcast; the best route of a path is the one that is announced.
@@ -156,88 +207,28 @@ impl State {
         broadcast: BroadcastConsumer,
         after: &mut After,
     ) -> u64 {
-        if let Some(known) = self
-            .slots
-            .get_mut(path)
-            .and_then(|slot| slot.find(|held| held.broadcast.is_clone(&broadcast)))
-        {
-            known.guards += 1;
+        let known = self.slots.get_mut(path);
+        if let Some(id) = known.and_then(|slot| slot.hold(&broadcast)) {
             after.dropped.push(broadcast);
-            return known.id;
+            return id;
         }
         let id = self.mint();
-        let key = Key::new(path, broadcast.info());
-        let publication = Publication {
-            id,
-            guards: 1,
-            broadcast: broadcast.clone(),
-            key,
-        };
-        match self.slots.get_mut(path) {
-            None => {
-                self.slots.insert(
-                    path.clone(),
-                    Slot {
-                        active: publication,
-                        backups: Vec::new(),
-                    },
-                );
-                self.emit(path, &Announced::Active(broadcast.clone()), after);
-            }
-            Some(slot) if key < slot.active.key => {
-                let old = std::mem::replace(&mut slot.active, publication);
-                slot.backups.push(old);
-                self.emit(path, &Announced::Restart(broadcast.clone()), after);
-            }
-            Some(slot) => {
-                slot.backups.push(publication);
-                return id;
-            }
-        }
+        let used = self.change(path, after, |slot| slot.add(path, id, broadcast.clone()));
         // Announced wins: whoever waits for a handler has the broadcast now.
-        if let Some(ticket) = self.requests.fulfil(path) {
-            after.answers.push((ticket, Ok(broadcast)));
+        if used && let Some(asked) = self.requests.fulfil(path) {
+            after.answers.push((asked.ticket, Ok(broadcast)));
+        } else {
+            after.dropped.push(broadcast);
         }
         id
     }
 
     /// One guard of a publication is gone.
     pub(crate) fn unpublish(&mut self, path: &PathOwned, id: u64, after: &mut After) {
-        let Some(slot) = self.slots.get_mut(path) else {
-            return;
-        };
-        let Some(publication) = slot.find(|held| held.id == id) else {
-            return;
-        };
-        publication.guards -= 1;
-        if publication.guards > 0 {
-            return;
-        }
-        if slot.active.id != id {
-            let gone = slot
-                .backups
-                .iter()
-                .position(|held| held.id == id)
-                .map(|at| slot.backups.remove(at));
-            after.dropped.extend(gone.map(|held| held.broadcast));
-            return;
-        }
-        match slot.take_best() {
-            Some(best) => {
-                let old = std::mem::replace(&mut slot.active, best);
-                after.dropped.push(old.broadcast);
-                let now = slot.active.broadcast.clone();
-                self.emit(path, &Announced::Restart(now), after);
-            }
-            None => {
-                after
-                    .dropped
-                    .extend(self.slots.remove(path).map(|slot| slot.active.broadcast));
-                self.emit(path, &Announced::Ended, after);
-                if self.is_over() {
-                    self.wake_cursors(after);
-                }
-            }
+        let gone = self.change(path, after, |slot| slot.release(id));
+        after.dropped.extend(gone);
+        if self.is_over() {
+            self.wake_cursors(after);
         }
     }
 
@@ -249,35 +240,9 @@ impl State {
         info: BroadcastInfo,
         after: &mut After,
     ) {
-        let Some(slot) = self.slots.get_mut(path) else {
-            return;
-        };
-        let Some(publication) = slot.find(|held| held.id == id) else {
-            return;
-        };
-        if *publication.broadcast.info() == info {
-            return;
-        }
-        publication.key = Key::new(path, &info);
-        let rerouted = publication.broadcast.with_info(info);
-        after
-            .dropped
-            .push(std::mem::replace(&mut publication.broadcast, rerouted));
-        let was_active = slot.active.id == id;
-        let mut changed = was_active;
-        if let Some(best) = slot.take_best() {
-            if best.key < slot.active.key {
-                let old = std::mem::replace(&mut slot.active, best);
-                slot.backups.push(old);
-                changed = true;
-            } else {
-                slot.backups.push(best);
-            }
-        }
-        if changed {
-            let now = slot.active.broadcast.clone();
-            self.emit(path, &Announced::Restart(now), after);
-        }
+        let stamp = self.mint();
+        let old = self.change(path, after, |slot| slot.reroute(path, id, info, stamp));
+        after.dropped.extend(old);
     }
 
     pub(crate) fn wake_cursors(&mut self, after: &mut After) {
@@ -290,9 +255,34 @@ impl State {
 
     // ---- requests
 
+    /// Joins a request for this path that is not answered yet.
+    pub(crate) fn join(
+        &mut self,
+        path: &PathOwned,
+        viewer: &Viewer,
+        after: &mut After,
+    ) -> Option<Answer<BroadcastConsumer>> {
+        let (_, in_service) = self.requests.get(path)?;
+        let asked = self.requests.get_mut(path)?;
+        if !asked.viewers.contains(viewer) {
+            asked.viewers.push(viewer.clone());
+        }
+        let answer = asked.ticket.join();
+        // A handler may have passed it over while nobody wanted it.
+        if !in_service {
+            after.wakes.push(self.handlers.take());
+        }
+        Some(answer)
+    }
+
     /// A broadcast that answered a request for this path before and is still open.
-    pub(crate) fn served(&self, path: &Path<'_>) -> Option<BroadcastConsumer> {
-        self.served.get(path.as_str())?.open()
+    pub(crate) fn served(&self, path: &Path<'_>, viewer: &Viewer) -> Found {
+        let served = self.served.get(path.as_str());
+        match served.and_then(Served::open) {
+            None => Found::Nothing,
+            Some(broadcast) if viewer.may_see(broadcast.info()) => Found::Here(broadcast),
+            Some(_) => Found::Hidden,
+        }
     }
 
     /// Remembers what answered a request.
@@ -306,22 +296,5 @@ impl State {
             info: broadcast.info().clone(),
         };
         self.served.insert(path.clone(), served);
-    }
-}
-
-impl Slot {
-    fn find(&mut self, is: impl Fn(&Publication) -> bool) -> Option<&mut Publication> {
-        std::iter::once(&mut self.active)
-            .chain(&mut self.backups)
-            .find(|held| is(held))
-    }
-
-    /// Takes the best backup; of equal ones the newest.
-    fn take_best(&mut self) -> Option<Publication> {
-        let best = (0..self.backups.len()).min_by_key(|at| {
-            let held = &self.backups[*at];
-            (held.key, std::cmp::Reverse(held.id))
-        })?;
-        Some(self.backups.remove(best))
     }
 }

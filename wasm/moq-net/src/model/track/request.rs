@@ -80,6 +80,11 @@ impl TrackRequest {
         self.shared().aggregate().is_some_and(|all| all.open_start)
     }
 
+    /// The next change is reported as to somebody who knows of no subscriber.
+    pub(crate) fn forget_reported(&mut self) {
+        self.reported = None;
+    }
+
     /// Ready when the wish of all subscribers differs from the one reported last, by this request or later by its producer.
     /// `None` without subscribers, also when the track has failed.
     pub fn poll_subscription_changed(&mut self, waiter: &Waiter) -> Poll<Option<Subscription>> {

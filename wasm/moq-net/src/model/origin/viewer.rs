@@ -1,0 +1,22 @@
+//! Who looks at an origin.
+
+use super::Origin;
+use crate::model::broadcast::BroadcastInfo;
+
+/// A peer that looks at an origin through a session: it is shown nothing that came from it, by any way. The default is
+/// somebody on this side, who is shown everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Viewer {
+    /// The session it looks through, as [`BroadcastInfo::session`] names it; 0 for none.
+    pub session: u64,
+    /// The ids it goes by.
+    pub hops: Vec<Origin>,
+}
+
+impl Viewer {
+    /// Whether a broadcast that came by this route may be shown to it.
+    pub fn may_see(&self, info: &BroadcastInfo) -> bool {
+        let came_from_it = self.session != 0 && info.session == self.session;
+        !came_from_it && !self.hops.iter().any(|hop| info.hops.contains(*hop))
+    }
+}

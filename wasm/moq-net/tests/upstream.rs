@@ -1,0 +1,190 @@
+//! Unannounced paths, served from other relays.
+
+mod support;
+
+use std::time::Duration;
+
+use moq_net::{
+    BroadcastPublish, Client, Config, Error, OriginProducer, Server, Session, Subscription,
+    TrackInfo, TrackProducer, TrackSubscriber, Upstream, Upstreams, Version,
+};
+use support::{
+    executor::Task,
+    net::{Connection, End, Net, path},
+    transport::{Transport, pair},
+};
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// A relay: an origin, and the upstreams it serves unannounced paths from.
+struct Relay {
+    origin: OriginProducer,
+    upstreams: Vec<Upstream>,
+    _running: Task<()>,
+}
+
+impl Relay {
+    fn new(net: &Net, id: u64, upstreams: usize) -> Self {
+        let origin = net.origin(id);
+        let mut all = Upstreams::new(&origin, &net.runtime);
+        let upstreams = (0..upstreams).map(|_| all.add()).collect();
+        let running = net.executor.spawn(all.run());
+        Self {
+            origin,
+            upstreams,
+            _running: running,
+        }
+    }
+
+    /// Dials `above` as an upstream; both ends of the transport.
+    fn dial(&self, net: &Net, number: usize, version: Version, above: &OriginProducer) -> Link {
+        let (client_end, server_end) = pair(Net::options(version));
+        let config = Config::new(net.runtime.clone()).with_versions([version]);
+        let dial = Client::new(self.upstreams[number].config(config));
+        let end = End::both(above);
+        let accept = Server::new(end.config(&net.runtime, version));
+        let accepted = async {
+            let request = accept.accept(server_end.clone()).await.expect("accepted");
+            request.ok(end.publish.clone(), end.subscribe.clone())
+        };
+        let dialed = async {
+            let (session, driver) = dial.connect(client_end.clone()).await.expect("connected");
+            drop(net.executor.spawn(driver));
+            session
+        };
+        let (client, (server, driver)) = net
+            .executor
+            .run_until(futures_util::future::join(dialed, accepted));
+        drop(net.executor.spawn(driver));
+        net.executor.run_until_idle();
+        Link {
+            client_end,
+            server_end,
+            _sessions: (client, server),
+        }
+    }
+}
+
+struct Link {
+    client_end: Transport,
+    server_end: Transport,
+    _sessions: (Session, Session),
+}
+
+/// A viewer on a session of its own.
+fn viewer(net: &Net, id: u64, version: Version, relay: &Relay) -> (OriginProducer, Connection) {
+    // What it asks goes to the relay, announced or not.
+    let origin = net.origin(id);
+    let connection = net.connect(version, &End::subscribe(&origin), &End::publish(&relay.origin));
+    (origin, connection)
+}
+
+fn publish(origin: &OriginProducer, text: &str) -> (BroadcastPublish, TrackProducer) {
+    let broadcast = origin.create_broadcast(&path(text)).unwrap();
+    let info = TrackInfo::default().with_cache(Duration::from_secs(60));
+    let track = broadcast.create_track("v", info).unwrap();
+    (broadcast, track)
+}
+
+/// Looks a track up at a relay as its sessions do, and subscribes.
+async fn subscribe(origin: &OriginProducer, text: &str) -> Result<TrackSubscriber, Error> {
+    let broadcast = origin.consume().request_broadcast(&path(text))?.await?;
+    let wish = Subscription::default().with_max_latency(Duration::from_secs(5));
+    broadcast.track("v")?.subscribe(wish)?.await
+}
+
+async fn frame(reader: &mut TrackSubscriber) -> Result<Option<Vec<u8>>, Error> {
+    let Some(mut group) = reader.recv_group().await? else {
+        return Ok(None);
+    };
+    Ok(group.read_frame().await?.map(|frame| frame.to_vec()))
+}
+
+#[test]
+fn an_unannounced_path_is_served_from_upstream_and_never_announced() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let edge = Relay::new(&net, 1, 1);
+        let above = net.origin(2);
+        let link = edge.dial(&net, 0, version, &above);
+        let (_broadcast, track) = publish(&above, "room");
+        net.executor.run_until_idle();
+        let mut announced = edge.origin.consume().announced();
+        let asked = link.client_end.opened().0;
+        // Three at once share one subscription.
+        let tasks: Vec<_> = (0..3)
+            .map(|_| {
+                let origin = edge.origin.clone();
+                net.executor.spawn(async move { subscribe(&origin, "room").await })
+            })
+            .collect();
+        let mut readers: Vec<_> = tasks
+            .into_iter()
+            .map(|task| net.executor.run_until(task).expect("served"))
+            .collect();
+        track.write_frame("x").unwrap();
+        for reader in &mut readers {
+            let read = net.executor.run_until(frame(reader));
+            assert_eq!(read, Ok(Some(b"x".to_vec())), "{version}");
+        }
+        let asked = link.client_end.opened().0 - asked;
+        assert_eq!(asked, 1 + u64::from(version.has_track_stream()), "{version}");
+        assert!(announced.try_next().is_none(), "{version}: never announced");
+    }
+}
+
+#[test]
+fn what_nobody_has_announced_is_asked_for_all_the_way_up() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let (edge, middle) = (Relay::new(&net, 1, 1), Relay::new(&net, 2, 1));
+        let top = net.origin(3);
+        let _one = edge.dial(&net, 0, version, &middle.origin);
+        let _two = middle.dial(&net, 0, version, &top);
+        let (_broadcast, track) = publish(&top, "room");
+        net.executor.run_until_idle();
+        let mut reader = net.executor.run_until(subscribe(&edge.origin, "room")).expect("served");
+        track.write_frame("x").unwrap();
+        let read = net.executor.run_until(frame(&mut reader));
+        assert_eq!(read, Ok(Some(b"x".to_vec())), "{version}");
+        let missing = net.executor.run_until(subscribe(&edge.origin, "other"));
+        assert_eq!(missing.err(), Some(Error::NotFound), "{version}");
+    }
+}
+
+#[test]
+fn relays_that_are_each_others_upstream_say_at_once_that_nobody_has_it() {
+    for version in Version::ALL {
+        for size in [1_usize, 2, 3, 5] {
+            let net = Net::new();
+            let ring: Vec<_> = (1..=size as u64).map(|id| Relay::new(&net, id, 1)).collect();
+            let links: Vec<_> = (0..size)
+                .map(|at| ring[at].dial(&net, 0, version, &ring[(at + 1) % size].origin))
+                .collect();
+            net.executor.run_until_idle();
+            let before = net.executor.now();
+            let missing = net.executor.run_until(subscribe(&ring[0].origin, "room"));
+            assert_eq!(missing.err(), Some(Error::NotFound), "{version}, ring of {size}");
+            let took = net.executor.now() - before;
+            assert!(took < Duration::from_secs(1), "{version}, ring of {size}: {took:?}");
+            // Each was asked the question about the ring and the one for the track, and no more.
+            let opened = |end: &Transport| end.opened().0;
+            let before: Vec<_> = links.iter().map(|link| opened(&link.client_end)).collect();
+            net.executor.advance(Duration::from_secs(5));
+            let after: Vec<_> = links.iter().map(|link| opened(&link.client_end)).collect();
+            assert_eq!(before, after, "{version}, ring of {size}: it goes on by itself");
+
+            // What one of them has is there for all.
+            let (_broadcast, track) = publish(&ring[size - 1].origin, "room");
+            net.executor.run_until_idle();
+            let mut reader = net
+                .executor
+                .run_until(subscribe(&ring[0].origin, "room"))
+                .expect("served");
+            track.write_frame("x").unwrap();
+            let read = net.executor.run_until(frame(&mut reader));
+            assert_eq!(read, Ok(Some(b"x".to_vec())), "{version}, ring of {size}");
+        }
+    }
+}
