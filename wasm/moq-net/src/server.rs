@@ -85,6 +85,12 @@ impl<T: wt::Session> Request<T> {
         self.agreed.setup.as_ref()?.role
     }
 
+    /// Says that the client is a relay; see [`Config::peer`].
+    pub const fn from_relay(mut self) -> Self {
+        self.config.peer = true;
+        self
+    }
+
     /// Lets the client in: it may read `publish`, and announce into `subscribe`.
     pub fn ok(
         mut self,

@@ -10,7 +10,7 @@ use moq_net::{
 };
 use support::{
     executor::Task,
-    net::{Connection, End, Net, path},
+    net::{End, Net, path},
     transport::{Transport, pair},
 };
 
@@ -37,7 +37,7 @@ impl Relay {
         }
     }
 
-    /// Dials `above` as an upstream; both ends of the transport.
+    /// Dials `above` as an upstream.
     fn dial(&self, net: &Net, number: usize, version: Version, above: &OriginProducer) -> Link {
         let (client_end, server_end) = pair(Net::options(version));
         let config = Config::new(net.runtime.clone()).with_versions([version]);
@@ -60,7 +60,6 @@ impl Relay {
         net.executor.run_until_idle();
         Link {
             client_end,
-            server_end,
             _sessions: (client, server),
         }
     }
@@ -68,16 +67,7 @@ impl Relay {
 
 struct Link {
     client_end: Transport,
-    server_end: Transport,
     _sessions: (Session, Session),
-}
-
-/// A viewer on a session of its own.
-fn viewer(net: &Net, id: u64, version: Version, relay: &Relay) -> (OriginProducer, Connection) {
-    // What it asks goes to the relay, announced or not.
-    let origin = net.origin(id);
-    let connection = net.connect(version, &End::subscribe(&origin), &End::publish(&relay.origin));
-    (origin, connection)
 }
 
 fn publish(origin: &OriginProducer, text: &str) -> (BroadcastPublish, TrackProducer) {
@@ -116,7 +106,8 @@ fn an_unannounced_path_is_served_from_upstream_and_never_announced() {
         let tasks: Vec<_> = (0..3)
             .map(|_| {
                 let origin = edge.origin.clone();
-                net.executor.spawn(async move { subscribe(&origin, "room").await })
+                net.executor
+                    .spawn(async move { subscribe(&origin, "room").await })
             })
             .collect();
         let mut readers: Vec<_> = tasks
@@ -129,7 +120,11 @@ fn an_unannounced_path_is_served_from_upstream_and_never_announced() {
             assert_eq!(read, Ok(Some(b"x".to_vec())), "{version}");
         }
         let asked = link.client_end.opened().0 - asked;
-        assert_eq!(asked, 1 + u64::from(version.has_track_stream()), "{version}");
+        assert_eq!(
+            asked,
+            1 + u64::from(version.has_track_stream()),
+            "{version}"
+        );
         assert!(announced.try_next().is_none(), "{version}: never announced");
     }
 }
@@ -144,7 +139,10 @@ fn what_nobody_has_announced_is_asked_for_all_the_way_up() {
         let _two = middle.dial(&net, 0, version, &top);
         let (_broadcast, track) = publish(&top, "room");
         net.executor.run_until_idle();
-        let mut reader = net.executor.run_until(subscribe(&edge.origin, "room")).expect("served");
+        let mut reader = net
+            .executor
+            .run_until(subscribe(&edge.origin, "room"))
+            .expect("served");
         track.write_frame("x").unwrap();
         let read = net.executor.run_until(frame(&mut reader));
         assert_eq!(read, Ok(Some(b"x".to_vec())), "{version}");
@@ -158,24 +156,37 @@ fn relays_that_are_each_others_upstream_say_at_once_that_nobody_has_it() {
     for version in Version::ALL {
         for size in [1_usize, 2, 3, 5] {
             let net = Net::new();
-            let ring: Vec<_> = (1..=size as u64).map(|id| Relay::new(&net, id, 1)).collect();
+            let ring: Vec<_> = (1..=size as u64)
+                .map(|id| Relay::new(&net, id, 1))
+                .collect();
             let links: Vec<_> = (0..size)
                 .map(|at| ring[at].dial(&net, 0, version, &ring[(at + 1) % size].origin))
                 .collect();
             net.executor.run_until_idle();
             let before = net.executor.now();
             let missing = net.executor.run_until(subscribe(&ring[0].origin, "room"));
-            assert_eq!(missing.err(), Some(Error::NotFound), "{version}, ring of {size}");
+            assert_eq!(
+                missing.err(),
+                Some(Error::NotFound),
+                "{version}, ring of {size}"
+            );
             let took = net.executor.now() - before;
-            assert!(took < Duration::from_secs(1), "{version}, ring of {size}: {took:?}");
+            assert!(
+                took < Duration::from_secs(1),
+                "{version}, ring of {size}: {took:?}"
+            );
             // Each was asked the question about the ring and the one for the track, and no more.
             let opened = |end: &Transport| end.opened().0;
             let before: Vec<_> = links.iter().map(|link| opened(&link.client_end)).collect();
             net.executor.advance(Duration::from_secs(5));
             let after: Vec<_> = links.iter().map(|link| opened(&link.client_end)).collect();
-            assert_eq!(before, after, "{version}, ring of {size}: it goes on by itself");
+            assert_eq!(
+                before, after,
+                "{version}, ring of {size}: it goes on by itself"
+            );
 
-            // What one of them has is there for all.
+            // What one of them has is there for all, once nobody remembers that it was not.
+            net.executor.advance(Duration::from_secs(2));
             let (_broadcast, track) = publish(&ring[size - 1].origin, "room");
             net.executor.run_until_idle();
             let mut reader = net

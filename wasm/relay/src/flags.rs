@@ -6,6 +6,7 @@ use clap::{Args, Parser};
 use moq_net::Version;
 
 use crate::auth::AuthFlags;
+use crate::dial::DialFlags;
 use crate::tools::Command;
 
 /// A MoQ relay: WebTransport and raw QUIC on UDP, WebSocket and HTTP on TCP, one port for both.
@@ -21,6 +22,9 @@ pub struct Flags {
     /// Who may do what.
     #[command(flatten)]
     pub auth: AuthFlags,
+    /// Which other relays it connects to.
+    #[command(flatten)]
+    pub dial: DialFlags,
     /// What it speaks.
     #[command(flatten)]
     pub session: Session,

@@ -5,8 +5,10 @@
 
 pub mod auth;
 pub mod certificate;
+pub mod dial;
 pub mod flags;
 pub mod host;
+pub mod links;
 pub mod log;
 pub mod quic;
 pub mod relay;

@@ -8,6 +8,7 @@ use moq_net::Limits;
 use moq_worker_relay::auth::Authority;
 use moq_worker_relay::certificate::Certificate;
 use moq_worker_relay::flags::Flags;
+use moq_worker_relay::links::Links;
 use moq_worker_relay::log;
 use moq_worker_relay::relay::Relay;
 use moq_worker_relay::server::Server;
@@ -48,6 +49,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     let authority = Authority::new(&flags.auth, flags.listen.bind, &flags.listen.names).await?;
     let relay = Relay::with_authority(Limits::relay(), flags.session.versions(), authority);
     let server = Server::bind(flags.listen.bind, &certificate, relay.clone())?;
+    let _links = Links::start(&relay, &flags.dial)?;
     println!("relay listening on {}", server.address());
     println!("certificate {}", certificate.fingerprint);
     if let Some(seconds) = flags.figures {

@@ -20,6 +20,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// Streams one peer may have open at a time.
 const MAX_BIDI: u32 = 1_024;
 const MAX_UNI: u32 = 2_048;
+/// The same for another relay.
+const RELAY_STREAMS: u32 = 8_192;
 /// What a peer may have sent that nobody has read: one stream, the whole connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -74,6 +76,15 @@ pub fn endpoint(
         socket,
         runtime,
     )?)
+}
+
+/// For a connection to another relay, which may open more streams than a client.
+pub(crate) fn relay_transport() -> quinn::TransportConfig {
+    let mut transport = transport();
+    transport
+        .max_concurrent_bidi_streams(RELAY_STREAMS.into())
+        .max_concurrent_uni_streams(RELAY_STREAMS.into());
+    transport
 }
 
 fn transport() -> quinn::TransportConfig {

@@ -48,6 +48,16 @@ impl Relay {
         })
     }
 
+    /// Everything there is, for the relays this one was told to connect to. Clients only ever get what
+    /// [`authorize`](Self::authorize) gives them.
+    pub(crate) const fn origin(&self) -> &OriginProducer {
+        &self.origin
+    }
+
+    pub(crate) const fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// What checks the client certificates of peers, if any are asked for.
     pub(crate) fn client_verifier(&self) -> Option<Arc<dyn ClientCertVerifier>> {
         self.authority.verifier()
@@ -65,8 +75,8 @@ impl Relay {
         self.sessions.load(Ordering::Relaxed)
     }
 
-    /// The rights of a client. Every transport and every HTTP route asks here, so that none can forget a check; there
-    /// is no other way to a handle of the relay's origin.
+    /// The rights of a client. Every transport and every HTTP route asks here, so that none can forget a check;
+    /// clients have no other way to a handle of the relay's origin.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -130,6 +140,10 @@ impl Relay {
             }
         };
         let version = request.version();
+        let request = match access.peer {
+            Some(_) => request.from_relay(),
+            None => request,
+        };
         let (session, mut driver) = request.ok(access.read, access.write);
         let _counted = Counted::new(&self.sessions);
         tracing::info!(%version, "session started");

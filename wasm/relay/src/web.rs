@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::TokioIo;
-use moq_net::Announced;
+use moq_net::{Announced, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -198,10 +199,31 @@ async fn session(
     protocol: Option<String>,
     access: Access,
 ) {
-    let limits = WebSocketConfig::default()
+    let limits = Some(websocket_limits());
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, limits).await;
+    let upgraded = upgraded(socket, protocol.as_deref());
+    let entry = Entry::Decided(Ok(access));
+    match shared.relay.serve(upgraded.accept(), entry).await {
+        Ok(()) => tracing::info!("WebSocket session closed"),
+        Err(error) => tracing::info!(%error, "WebSocket session ended"),
+    }
+}
+
+/// What one WebSocket message may be.
+pub(crate) fn websocket_limits() -> WebSocketConfig {
+    WebSocketConfig::default()
         .max_message_size(Some(64 << 10))
-        .max_frame_size(Some(64 << 10));
-    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(limits)).await;
+        .max_frame_size(Some(64 << 10))
+}
+
+/// A WebSocket as a transport, on either side.
+pub(crate) fn upgraded<S>(
+    socket: WebSocketStream<S>,
+    protocol: Option<&str>,
+) -> qmux::ws::Upgraded<WebSocketStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut config = qmux::Config::default();
     config.max_record_size = MAX_RECORD;
     config.max_streams_bidi = MAX_BIDI;
@@ -210,29 +232,30 @@ async fn session(
     config.max_stream_data_bidi_local = STREAM_WINDOW;
     config.max_stream_data_bidi_remote = STREAM_WINDOW;
     config.max_stream_data_uni = STREAM_WINDOW;
-    let mut upgraded = qmux::ws::Upgraded::new(socket)
+    let upgraded = qmux::ws::Upgraded::new(socket)
         .with_session_config(config)
         .with_keep_alive(qmux::ws::KeepAlive::default());
-    if let Some(protocol) = &protocol {
-        upgraded = upgraded.with_alpn(protocol);
-    }
-    let entry = Entry::Decided(Ok(access));
-    match shared.relay.serve(upgraded.accept(), entry).await {
-        Ok(()) => tracing::info!("WebSocket session closed"),
-        Err(error) => tracing::info!(%error, "WebSocket session ended"),
+    match protocol {
+        Some(protocol) => upgraded.with_alpn(protocol),
+        None => upgraded,
     }
 }
 
-/// The first entry of the relay's own list that the client offered: each version newest first in
-/// both prefixed framings, then the bare framings, where versions are exchanged in band.
-fn select(relay: &Relay, offered: &[&str]) -> Option<String> {
-    let prefixed = relay.versions().iter().flat_map(|version| {
+/// The sub-protocols of these versions, each in every framing, best first.
+pub(crate) fn framed(versions: &[Version]) -> impl Iterator<Item = String> {
+    let alpns = Version::alpns(versions);
+    alpns.into_iter().flat_map(|alpn| {
         ["qmux-02", "qmux-01", "qmux-00"]
             .into_iter()
-            .map(move |framing| format!("{framing}.{}", version.alpn()))
-    });
+            .map(move |framing| format!("{framing}.{alpn}"))
+    })
+}
+
+/// The first entry of the relay's own list that the client offered: each version newest first in
+/// all prefixed framings, then the bare framings, where versions are exchanged in band.
+fn select(relay: &Relay, offered: &[&str]) -> Option<String> {
     let bare = ["qmux-02", "qmux-01", "qmux-00", "webtransport"].map(str::to_owned);
-    prefixed
+    framed(relay.versions())
         .chain(bare)
         .find(|token| offered.contains(&token.as_str()))
 }

@@ -218,6 +218,7 @@ impl<T: wt::Session> Service<T> {
             && self.upstream.is_none()
             && self.fetches.is_empty()
             && self.track.accepted().is_none()
+            && self.source.info.lock().is_none()
             && self.dynamic.poll_unused(&Waiter::noop()).is_pending()
     }
 

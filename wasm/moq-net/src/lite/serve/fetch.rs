@@ -37,6 +37,7 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
         // It came another way meanwhile, or the track is over.
         Err(error) => return refuse(&mut send, &mut recv, &error),
     };
+    source.set_info(info);
     match fill(&source, priority, &mut recv, &group).await {
         Ok(()) => {
             // Only now: an earlier FIN would have been a cancel. What becomes of it changes nothing.

@@ -1,0 +1,264 @@
+//! From an address to a connected transport.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use moq_net::{Client, Config, Driver, Session, Version};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite;
+use tungstenite::client::IntoClientRequest as _;
+use tungstenite::http::{HeaderValue, header};
+use url::Url;
+use web_transport_quinn as wt;
+use wt::{proto::ConnectRequest, quinn};
+
+use super::tls::{self, Identity, TlsError, Trust};
+use super::{DialFlags, shown};
+use crate::host::HANDSHAKE_TIMEOUT;
+use crate::{quic, web};
+
+/// Why another relay was not reached. Holds neither tokens nor queries.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// It did not answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The name or the socket.
+    #[error("not reachable: {0}")]
+    Io(#[from] std::io::Error),
+    /// The name has no address.
+    #[error("{0} has no address")]
+    Name(String),
+    /// QUIC refused to begin.
+    #[error("QUIC: {0}")]
+    Connect(#[from] quinn::ConnectError),
+    /// QUIC failed.
+    #[error("QUIC: {0}")]
+    Quic(#[from] quinn::ConnectionError),
+    /// The TLS settings do not serve QUIC.
+    #[error("TLS settings cannot serve QUIC: {0}")]
+    Cipher(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
+    /// WebTransport failed.
+    #[error("WebTransport: {0}")]
+    WebTransport(#[from] wt::ClientError),
+    /// The WebSocket handshake failed.
+    #[error("WebSocket: {0}")]
+    WebSocket(Box<tungstenite::Error>),
+    /// Certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The fingerprint of a development relay could not be had.
+    #[error("its fingerprint cannot be had: {0}")]
+    Fingerprint(String),
+    /// The token file could not be read.
+    #[error("the token in {0} cannot be read: {1}")]
+    Token(PathBuf, std::io::Error),
+    /// The session did not come about.
+    #[error(transparent)]
+    Session(#[from] moq_net::Error),
+}
+
+impl From<tungstenite::Error> for DialError {
+    fn from(error: tungstenite::Error) -> Self {
+        Self::WebSocket(Box::new(error))
+    }
+}
+
+/// Makes connections to other relays.
+pub struct Dialer {
+    trust: Trust,
+    identity: Option<Identity>,
+    token: Option<PathBuf>,
+    http: reqwest::Client,
+}
+
+impl Dialer {
+    /// A dialer with the certificates and the token of these flags.
+    ///
+    /// # Errors
+    /// A file they name cannot be used.
+    pub fn new(flags: &DialFlags) -> Result<Self, TlsError> {
+        crate::tls::install();
+        Ok(Self {
+            trust: Trust::new(flags)?,
+            identity: Identity::new(flags)?,
+            token: flags.dial_token.clone(),
+            http: reqwest::Client::new(),
+        })
+    }
+
+    /// Connects to a relay and starts a session of this kind. It is not known yet whether the relay takes it:
+    /// see [`Session::ready`].
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn dial(&self, url: &Url, config: Config) -> Result<(Session, Driver), DialError> {
+        let dialing = async {
+            let url = self.with_token(url).await?;
+            match url.scheme() {
+                "https" => self.web_transport(&url, &self.trust, config).await,
+                "http" => {
+                    let trust = self.development(&url).await?;
+                    let mut url = url.clone();
+                    // Between two special schemes this works.
+                    let _ = url.set_scheme("https");
+                    if url.port().is_none() {
+                        let _ = url.set_port(Some(80));
+                    }
+                    self.web_transport(&url, &trust, config).await
+                }
+                "ws" | "wss" => self.web_socket(&url, config).await,
+                _ => self.quic(&url, config).await,
+            }
+        };
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, dialing)
+            .await
+            .map_err(|_elapsed| DialError::Timeout)?
+    }
+
+    /// Adds the configured token to an address that has none.
+    async fn with_token(&self, url: &Url) -> Result<Url, DialError> {
+        let mut url = url.clone();
+        url.set_fragment(None);
+        let has_token = url.query_pairs().any(|(name, _)| name == "jwt");
+        if let Some(file) = self.token.as_ref().filter(|_| !has_token) {
+            let token = tokio::fs::read_to_string(file)
+                .await
+                .map_err(|error| DialError::Token(file.clone(), error))?;
+            url.query_pairs_mut().append_pair("jwt", token.trim());
+        }
+        Ok(url)
+    }
+
+    /// Trust in a development relay: in what it says over plain HTTP, unless something better is configured.
+    async fn development(&self, url: &Url) -> Result<Trust, DialError> {
+        if !matches!(self.trust, Trust::Roots(_)) {
+            return Ok(self.trust.clone());
+        }
+        let mut fingerprint = url.clone();
+        fingerprint.set_path("/certificate.sha256");
+        fingerprint.set_query(None);
+        // The errors of this library show the address, which has lost its query.
+        let wrong = |error: reqwest::Error| DialError::Fingerprint(error.to_string());
+        let answer = self.http.get(fingerprint).send().await.map_err(wrong)?;
+        let answer = answer.error_for_status().map_err(wrong)?;
+        if answer.content_length().is_some_and(|length| length > 256) {
+            return Err(DialError::Fingerprint("the answer is too long".into()));
+        }
+        let text = answer.text().await.map_err(wrong)?;
+        Ok(Trust::Fingerprints(vec![tls::fingerprint(&text)?]))
+    }
+
+    fn quic_config(
+        &self,
+        trust: &Trust,
+        protocols: Vec<Vec<u8>>,
+    ) -> Result<quinn::ClientConfig, DialError> {
+        let tls = tls::client(trust, self.identity.as_ref(), protocols)?;
+        let tls: quinn::crypto::rustls::QuicClientConfig = tls.try_into()?;
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
+        config.transport_config(Arc::new(quic::relay_transport()));
+        Ok(config)
+    }
+
+    async fn web_transport(
+        &self,
+        url: &Url,
+        trust: &Trust,
+        config: Config,
+    ) -> Result<(Session, Driver), DialError> {
+        let settings = self.quic_config(trust, vec![wt::ALPN.as_bytes().to_vec()])?;
+        let client = Client::new(config);
+        let protocols = client.protocols().into_iter().map(str::to_owned);
+        let request = ConnectRequest::new(url.clone()).with_protocols(protocols);
+        let remote = resolve(url).await?;
+        let connecting = endpoint(remote)?.connect_with(settings, remote, &host(url))?;
+        let session = wt::Session::connect(connecting.await?, request).await?;
+        Ok(client.connect(session).await?)
+    }
+
+    async fn quic(&self, url: &Url, config: Config) -> Result<(Session, Driver), DialError> {
+        let alpns = Version::alpns(&config.versions);
+        let alpns = alpns.into_iter().map(|alpn| alpn.as_bytes().to_vec());
+        let settings = self.quic_config(&self.trust, alpns.collect())?;
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        // Nothing but the root needs no saying.
+        let target = Some(target).filter(|target| target != "/" && !target.is_empty());
+        let config = Config {
+            path: target,
+            ..config
+        };
+        let remote = resolve(url).await?;
+        let connecting = endpoint(remote)?.connect_with(settings, remote, &host(url))?;
+        let session = wt::Session::raw(connecting.await?);
+        Ok(Client::new(config).connect(session).await?)
+    }
+
+    async fn web_socket(&self, url: &Url, config: Config) -> Result<(Session, Driver), DialError> {
+        let mut request = url.as_str().into_client_request()?;
+        let offers = web::framed(&config.versions).collect::<Vec<_>>().join(", ");
+        if let Ok(offers) = HeaderValue::from_str(&offers) {
+            request
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_PROTOCOL, offers);
+        }
+        let socket = TcpStream::connect(resolve(url).await?).await?;
+        socket.set_nodelay(true)?;
+        if url.scheme() == "ws" {
+            return upgrade(request, socket, config).await;
+        }
+        let settings = tls::client(&self.trust, self.identity.as_ref(), Vec::new())?;
+        let name = rustls::pki_types::ServerName::try_from(host(url))
+            .map_err(|_invalid| DialError::Name(host(url)))?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(settings));
+        upgrade(request, connector.connect(name, socket).await?, config).await
+    }
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialer").finish_non_exhaustive()
+    }
+}
+
+async fn upgrade<S>(
+    request: tungstenite::handshake::client::Request,
+    socket: S,
+    config: Config,
+) -> Result<(Session, Driver), DialError>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = Some(web::websocket_limits());
+    let (socket, response) =
+        tokio_tungstenite::client_async_with_config(request, socket, limits).await?;
+    let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+    let chosen = chosen.and_then(|chosen| chosen.to_str().ok());
+    let transport = web::upgraded(socket, chosen).connect();
+    Ok(Client::new(config).connect(transport).await?)
+}
+
+/// The host without the brackets of an IPv6 address.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    host.trim_matches(['[', ']']).to_owned()
+}
+
+async fn resolve(url: &Url) -> Result<SocketAddr, DialError> {
+    let port = url.port_or_known_default().unwrap_or(443);
+    let mut found = tokio::net::lookup_host((host(url), port)).await?;
+    found.next().ok_or_else(|| DialError::Name(shown(url)))
+}
+
+/// A socket of its own for each connection: relays have few, and one that is stuck holds up no other.
+fn endpoint(remote: SocketAddr) -> std::io::Result<quinn::Endpoint> {
+    let any = match remote {
+        SocketAddr::V4(_) => "0.0.0.0:0",
+        SocketAddr::V6(_) => "[::]:0",
+    };
+    quinn::Endpoint::client(any.parse().map_err(std::io::Error::other)?)
+}

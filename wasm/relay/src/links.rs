@@ -1,0 +1,52 @@
+//! The other relays this one is connected to.
+
+use std::sync::Arc;
+
+use moq_net::{Config, Upstreams};
+use tokio::task::JoinSet;
+
+use crate::dial::{self, DialFlags, Dialer, TlsError};
+use crate::relay::Relay;
+
+/// The connections to other relays, each made again when it is lost. They end when this is dropped.
+#[derive(Debug)]
+pub struct Links {
+    _tasks: JoinSet<()>,
+}
+
+impl Links {
+    /// Connects `relay` to the upstreams and peers of these flags.
+    ///
+    /// A peer is given everything and may announce everything: both directions, one origin. An upstream is given nothing; what
+    /// it has is served to those who ask for it, and is not announced.
+    ///
+    /// # Errors
+    /// A file that the flags name cannot be used.
+    pub fn start(relay: &Arc<Relay>, flags: &DialFlags) -> Result<Self, TlsError> {
+        let mut tasks = JoinSet::new();
+        if flags.is_empty() {
+            return Ok(Self { _tasks: tasks });
+        }
+        let dialer = Arc::new(Dialer::new(flags)?);
+        let runtime = relay.runtime();
+        let config = || Config::new(runtime.clone()).with_versions(relay.versions());
+        for url in flags.peer.clone() {
+            let dialer = dialer.clone();
+            let config = config()
+                .with_publish(relay.origin().consume())
+                .with_subscribe(relay.origin().clone())
+                .with_peer(true);
+            tasks.spawn(async move { dial::keep(&dialer, &url, &config).await });
+        }
+        if !flags.upstream.is_empty() {
+            let mut upstreams = Upstreams::new(relay.origin(), runtime);
+            for url in flags.upstream.clone() {
+                let dialer = dialer.clone();
+                let config = upstreams.add().config(config());
+                tasks.spawn(async move { dial::keep(&dialer, &url, &config).await });
+            }
+            tasks.spawn(upstreams.run());
+        }
+        Ok(Self { _tasks: tasks })
+    }
+}
