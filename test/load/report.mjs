@@ -18,12 +18,11 @@ export function problems(relay, run) {
 export const clientBound = (run) =>
 	Object.entries(run.figures).some(([key, value]) => /(^|\.)clientShare$/.test(key) && value > BUSY);
 
-/** Did the figure reach what is asked of it? Undefined where nothing is asked. */
+/** Did the figure reach what is asked of it? Undefined where nothing is asked; what was not measured did not. */
 function verdict(figure, ours, ratio) {
-	if (figure.exactly !== undefined) return ours.every((value) => value === figure.exactly);
-	if (ratio === undefined) return undefined;
-	if (figure.atLeast !== undefined) return ratio >= figure.atLeast;
-	if (figure.atMost !== undefined) return ratio <= figure.atMost;
+	if (figure.exactly !== undefined) return ours.length > 0 && ours.every((value) => value === figure.exactly);
+	if (figure.atLeast !== undefined) return ratio !== undefined && ratio >= figure.atLeast;
+	if (figure.atMost !== undefined) return ratio !== undefined && ratio <= figure.atMost;
 	return undefined;
 }
 
@@ -44,7 +43,7 @@ export function pointTable(scenario, runs) {
 		const ratio = known && median(published) !== 0 ? median(ours) / median(published) : undefined;
 		const met = verdict(figure, ours, ratio);
 		if (met !== undefined) verdicts.push(met);
-		const shown = (list) => (list.every(Number.isFinite) ? spread(list, figure.digits) : "–");
+		const shown = (list) => spread(list.every(Number.isFinite) ? list : [], figure.digits);
 		rows.push([
 			figure.name,
 			shown(ours),

@@ -42,9 +42,9 @@ export const scenarios = [
 		id: "L4",
 		name: "announce storm",
 		about:
-			"Twenty publishers make a hundred broadcasts each at once, to forty listeners; then a tenth of all goes and comes again, " +
+			"Fifty publishers make two hundred broadcasts each at once, to fifty listeners; then a tenth of all goes and comes again, " +
 			"four times. Times are until every listener knows exactly what there is.",
-		points: [{ name: "2000 × 40", args: ["announce", "--publishers", 20, "--broadcasts", 100, "--listeners", 40] }],
+		points: [{ name: "10 000 to 50", args: ["announce", "--publishers", 50, "--broadcasts", 200, "--listeners", 50] }],
 		figures: [
 			{ key: "appearMs", name: "all agree after ms", digits: 1, atMost: 1.1 },
 			{ key: "flap.p50", name: "agree after a flap, p50 ms", digits: 1, atMost: 1.1 },
