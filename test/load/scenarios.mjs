@@ -30,7 +30,7 @@ export const scenarios = [
 		about:
 			"Rooms of twenty; everybody sends five messages of 100 bytes a second, one group each, and reads the other nineteen.",
 		steady: true,
-		points: [{ name: "160 sessions", args: ["chat", "--sessions", 160, "--room", 20] }],
+		points: [{ name: "100 sessions", args: ["chat", "--sessions", 100, "--room", 20] }],
 		figures: [
 			...delivery,
 			{ key: "framesPerCpuSecond", name: "messages per CPU-second", digits: 0, atLeast: 1 / 1.15 },
