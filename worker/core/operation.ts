@@ -1,7 +1,7 @@
 /** What waits in the core, by the number the core knows it by. */
 
 import type { ErrorData } from "../protocol/error.ts";
-import type { Operation } from "./api.ts";
+import type { Handle, Operation } from "./api.ts";
 
 /** How the core settled an operation. */
 export type Outcome =
@@ -79,6 +79,27 @@ export function refused<T>(error: ErrorData): Operation<T> {
 	const result = Promise.reject<T>(error);
 	result.catch(ignore);
 	return { result, cancel: ignore };
+}
+
+/** The handle an operation resulted in. @throws ErrorData */
+export function handle(outcome: Outcome): Handle {
+	if (outcome.type === "handle") return outcome.handle;
+	throw mismatch(outcome);
+}
+
+/** The value an operation resulted in. @throws ErrorData */
+export function json<T>(outcome: Outcome): T {
+	if (outcome.type === "json") return JSON.parse(outcome.text) as T;
+	throw mismatch(outcome);
+}
+
+/** An operation that results in nothing. @throws ErrorData */
+export function nothing(outcome: Outcome): void {
+	if (outcome.type !== "done") throw mismatch(outcome);
+}
+
+function mismatch(outcome: Outcome): ErrorData {
+	return { kind: "internal", message: `an operation settled as "${outcome.type}"` };
 }
 
 function ignore(): void {}
