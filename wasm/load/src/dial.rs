@@ -2,20 +2,20 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow};
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use moq_net::{
     BroadcastConsumer, Client, Config, Limits, Origin, OriginProducer, Path, Rate, Runtime,
     Session, Version,
 };
-use moq_worker_relay::host::TokioHost;
+use moq_worker_relay::{dial::pinned, host::TokioHost};
 use tokio::time::timeout;
 use url::Url;
 use web_transport_quinn as wt;
 use wt::{proto::ConnectRequest, quinn};
 
-use crate::{counted::Counted, pin::Pin};
+use crate::counted::Counted;
 
 /// How long anything but the load itself may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -74,17 +74,8 @@ pub(crate) struct Peer {
 impl Dialer {
     /// Prepares for one relay.
     pub(crate) fn new(target: &Target) -> anyhow::Result<Self> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let pin = Pin {
-            sha256: sha256(&target.certificate)?,
-            provider: provider.clone(),
-        };
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(pin))
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![wt::ALPN.as_bytes().to_vec()];
+        let protocols = vec![wt::ALPN.as_bytes().to_vec()];
+        let tls = pinned(&target.certificate, protocols)?;
         let tls: quinn::crypto::rustls::QuicClientConfig = tls.try_into()?;
         let mut quic = quinn::ClientConfig::new(Arc::new(tls));
         let mut transport = quinn::TransportConfig::default();
@@ -199,20 +190,4 @@ fn limits() -> Limits {
         total_fetches: 1 << 20,
         ..Limits::relay()
     }
-}
-
-fn sha256(hex: &str) -> anyhow::Result<[u8; 32]> {
-    ensure!(
-        hex.len() == 64 && hex.is_ascii(),
-        "a SHA-256 has 64 hexadecimal digits"
-    );
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits)?;
-        let Ok(value) = u8::from_str_radix(digits, 16) else {
-            bail!("{digits} is not hexadecimal");
-        };
-        *byte = value;
-    }
-    Ok(bytes)
 }

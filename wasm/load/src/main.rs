@@ -12,7 +12,6 @@ mod dial;
 mod fan_out;
 mod fetch;
 mod payload;
-mod pin;
 mod process;
 mod reader;
 mod report;

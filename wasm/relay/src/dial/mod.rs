@@ -12,6 +12,18 @@ pub use transport::{DialError, Dialer};
 
 use url::Url;
 
+/// TLS settings for a connection to whoever owns the certificate with this SHA-256, in hexadecimal.
+///
+/// # Errors
+/// See [`TlsError`].
+pub fn pinned(
+    fingerprint: &str,
+    protocols: Vec<Vec<u8>>,
+) -> Result<rustls::ClientConfig, TlsError> {
+    let trust = Trust::Fingerprints(vec![tls::fingerprint(fingerprint)?]);
+    tls::client(&trust, None, protocols)
+}
+
 /// An address as it may be shown: without the query, which can hold a token, and without a password.
 pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
