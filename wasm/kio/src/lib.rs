@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod consumer;
+#[doc(hidden)]
+pub mod fault;
 mod future;
 #[cfg(all(test, loom))]
 mod loom;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use crate::fault;
 use crate::sync::{Owner, Weak};
 
 /// One waiting party. It must be kept until the next poll: lists hold it weakly, so a waiter that
@@ -92,6 +93,9 @@ impl WaiterList {
     /// Wakes every live waiter.
     pub fn wake(self) {
         for waiter in self.first.into_iter().chain(self.rest) {
+            if fault::mutant("skip-wake") && fault::delay(20) {
+                continue;
+            }
             if let Some(waker) = waiter.upgrade() {
                 waker.wake_by_ref();
             }

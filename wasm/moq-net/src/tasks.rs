@@ -72,7 +72,13 @@ impl TaskSet {
 
     /// Polls what is ready, within a budget: never finishes, the set may always be given more.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
+        if kio::fault::mutant("spin") {
+            cx.waker().wake_by_ref();
+        }
         for _ in 0..BUDGET {
+            if kio::fault::delay(50) {
+                break;
+            }
             self.running.extend(self.tasks.take(cx));
             match Pin::new(&mut self.running).poll_next(cx) {
                 Poll::Ready(Some(())) => {}

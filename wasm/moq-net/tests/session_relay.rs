@@ -249,3 +249,27 @@ fn nothing_is_left_behind_when_everybody_is_gone() {
         assert_eq!(end, start, "{version}");
     }
 }
+
+#[test]
+fn a_route_gets_dearer_with_every_link_whatever_the_version() {
+    for version in [
+        Version::Lite04,
+        Version::Lite05Wip,
+        Version::Lite05,
+        Version::Lite06,
+    ] {
+        let net = Net::new();
+        let (publisher, near, far) = (net.origin(1), net.origin(2), net.origin(3));
+        let _first = net.connect(version, &End::publish(&publisher), &End::subscribe(&near));
+        let _second = net.connect(version, &End::publish(&near), &End::subscribe(&far));
+        let _broadcast = publisher.create_broadcast(&path("b")).unwrap();
+        for (origin, cost) in [(near, 1), (far, 2)] {
+            let seen = origin.consume();
+            let seen = net
+                .executor
+                .run_until(seen.announced_broadcast(&path("b")))
+                .unwrap();
+            assert_eq!(seen.info().cost.warm, cost, "{version}");
+        }
+    }
+}

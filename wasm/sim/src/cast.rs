@@ -18,6 +18,7 @@ use moq_worker_world::transport::Transport;
 
 use crate::{
     plan::{Link, Role},
+    rogue,
     stage::{Phase, Stage},
     weather::Network,
 };
@@ -191,7 +192,11 @@ pub async fn keep(stage: Rc<Stage>, cast: Rc<Cast>, network: Rc<Network>, index:
             cast.actors[link.from].becomes(true).await;
             cast.actors[link.to].becomes(true).await;
         };
-        if stage.until(Phase::Leave, ready).await.is_none() {
+        let last = match stage.plan.nodes[link.from].role {
+            Role::Rogue => Phase::Heal,
+            _ => Phase::Leave,
+        };
+        if stage.until(last, ready).await.is_none() {
             return;
         }
         let began = stage.now();
@@ -222,6 +227,7 @@ async fn dial(stage: &Rc<Stage>, cast: &Rc<Cast>, index: usize, near: Transport)
         }
         Role::Publisher => config.publish = Some(life.origin.consume()),
         Role::Viewer => config.subscribe = Some(life.origin.clone()),
+        Role::Rogue => return rogue::misbehave(stage, link.from, near).await,
     }
     drop(life);
     let operation = stage.operation(link.from, "connect");
@@ -234,6 +240,7 @@ async fn dial(stage: &Rc<Stage>, cast: &Rc<Cast>, index: usize, near: Transport)
     let driver = stage.executor.spawn(driver);
     let ready = stage.within(DIAL, session.ready()).await;
     drop(operation);
+    stage.change();
     match ready {
         Some(Ok(())) => stage.note(format_args!("link {index}: up with {}", session.version())),
         Some(Err(error)) => stage.note(format_args!("link {index}: not taken: {error}")),
@@ -242,6 +249,7 @@ async fn dial(stage: &Rc<Stage>, cast: &Rc<Cast>, index: usize, near: Transport)
         )),
     }
     live(stage, actor, index, session).await;
+    stage.change();
     if stage.within(AFTERMATH, driver).await.is_none() {
         stage.violate(format_args!(
             "link {index}: the driver outlived its session"
@@ -278,7 +286,9 @@ async fn accept(stage: Rc<Stage>, cast: Rc<Cast>, link: Link, far: Transport) {
     let (publish, subscribe) = rights(&stage, &life, link.from);
     let (session, driver) = request.ok(publish, subscribe);
     life.sessions.set(life.sessions.get() + 1);
+    stage.change();
     let result = driver.await;
+    stage.change();
     drop(session);
     life.sessions.set(life.sessions.get() - 1);
     stage.note(format_args!(
@@ -298,6 +308,6 @@ fn rights(
     match node.role {
         Role::Relay => (Some(life.origin.consume()), Some(life.origin.clone())),
         Role::Publisher => (None, life.origin.scope(&scope)),
-        Role::Viewer => (life.origin.consume().scope(&scope), None),
+        Role::Viewer | Role::Rogue => (life.origin.consume().scope(&scope), None),
     }
 }

@@ -27,7 +27,7 @@ use crate::{
 /// Groups that lie further behind than this are not expected, whatever else is true.
 const PATIENT: Duration = Duration::from_secs(30);
 /// A subscription may take this long to reach the publisher.
-const SETTLING: Duration = Duration::from_secs(5);
+const SETTLING: Duration = Duration::from_secs(3);
 
 /// Something that is read, and where it may be from.
 pub struct Reading {
@@ -314,7 +314,11 @@ pub async fn track(
                 &delivered,
             );
         }
-        Some(Err(_)) => {
+        Some(Err(error)) => {
+            // What was never served may have ended meanwhile.
+            if !delivered.is_empty() {
+                failed(&reading, began, error);
+            }
             if !matches!(
                 subscriber.poll_recv_group(&Waiter::noop()),
                 Poll::Ready(Err(_))
@@ -436,12 +440,32 @@ fn ended(
     }
 }
 
+/// Whether nothing happened since `began` that may cost a group or a track.
+fn calm(stage: &Stage, began: Duration) -> bool {
+    let undisturbed = stage.disrupted() < began || stage.disrupted().is_zero();
+    let lossy = [Family::Narrow, Family::Tight];
+    undisturbed && !lossy.into_iter().any(|family| stage.plan.has(family))
+}
+
+/// Checks that a track failed for a cause.
+fn failed(reading: &Reading, began: Duration, error: &Error) {
+    let Some(publication) = reading.suspects().only() else {
+        return;
+    };
+    let ledger = reading.stage.ledger.borrow();
+    let track = &ledger.publications[publication].tracks[&reading.track];
+    if let (Some(boundary), true) = (track.boundary, calm(&reading.stage, began)) {
+        reading.violate(
+            boundary,
+            &format!("is where the track ends, but it failed: {error}"),
+        );
+    }
+}
+
 /// Checks that nothing is missing without a cause.
 fn complete(reading: &Reading, suspects: &Suspects, began: Duration, delivered: &BTreeSet<u64>) {
     let stage = &reading.stage;
-    let calm = stage.disrupted() < began || stage.disrupted().is_zero();
-    let lossy = [Family::Narrow, Family::Tight, Family::Jitter];
-    if !calm || lossy.into_iter().any(|family| stage.plan.has(family)) {
+    if !calm(stage, began) {
         return;
     }
     let Some(publication) = suspects.only() else {

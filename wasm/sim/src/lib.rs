@@ -10,6 +10,7 @@ pub mod oracle;
 pub mod plan;
 pub mod publisher;
 pub mod rng;
+pub mod rogue;
 pub mod run;
 pub mod stage;
 pub mod trace;

@@ -1,6 +1,6 @@
 //! Runs seeds and says which of them fail, how, and how to run them again.
 //!
-//! `moq-worker-sim [--seeds N] [--seed FIRST] [--jobs J] [--hashes] [--log]`
+//! `moq-worker-sim [--seeds N] [--seed FIRST] [--jobs J] [--hashes] [--log] [--mutant NAME]`
 //!
 //! `--log` shows what the core says besides, as `RUST_LOG` selects it.
 
@@ -13,7 +13,10 @@ use std::{
     time::Instant,
 };
 
-use moq_worker_sim::{plan::Plan, run};
+use moq_worker_sim::{
+    plan::Plan,
+    run::{self, Extra, MUTANTS},
+};
 
 /// Failures told in full; of the rest only the first line.
 const TOLD: usize = 3;
@@ -26,6 +29,16 @@ struct Options {
     jobs: usize,
     hashes: bool,
     log: bool,
+    mutant: Option<&'static str>,
+}
+
+impl Options {
+    fn extra(&self) -> Extra {
+        Extra {
+            aloud: self.log,
+            mutant: self.mutant,
+        }
+    }
 }
 
 fn options() -> Result<Options, String> {
@@ -35,6 +48,7 @@ fn options() -> Result<Options, String> {
         jobs: std::thread::available_parallelism().map_or(1, usize::from),
         hashes: false,
         log: false,
+        mutant: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
@@ -44,6 +58,13 @@ fn options() -> Result<Options, String> {
         }
         if name == "--hashes" {
             options.hashes = true;
+            continue;
+        }
+        if name == "--mutant" {
+            let wish = args.next().unwrap_or_default();
+            let known = MUTANTS.into_iter().find(|mutant| *mutant == wish);
+            let known = known.ok_or_else(|| format!("the mutants are {}", MUTANTS.join(", ")))?;
+            options.mutant = Some(known);
             continue;
         }
         let value = args.next().and_then(|value| value.parse().ok());
@@ -111,7 +132,7 @@ fn work(options: &Options, next: &AtomicU64, total: &Mutex<Total>) {
             return;
         }
         let seed = options.first + index;
-        let outcome = run::run(Plan::new(seed), options.log);
+        let outcome = run::run(Plan::new(seed), options.extra());
         let mut total = total.lock().expect("no worker panics");
         total.groups += outcome.groups;
         total.operations += outcome.operations;

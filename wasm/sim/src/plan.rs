@@ -88,6 +88,8 @@ pub enum Role {
     Publisher,
     /// Reads.
     Viewer,
+    /// Breaks rules, with the rights of a viewer.
+    Rogue,
 }
 
 /// A participant.
@@ -161,6 +163,11 @@ impl Plan {
                 _ => *rng.pick(&[Role::Publisher, Role::Viewer, Role::Viewer]),
             };
             this.client(role, relays, &mut rng);
+        }
+        if this.has(Family::Rogue) {
+            this.client(Role::Rogue, relays, &mut rng);
+            this.nodes.last_mut().expect("just added").scope = vec![*rng.pick(&PATHS)];
+            this.links.last_mut().expect("just added").version = Version::Lite04;
         }
         // Without hop ids on the wire a ring cannot tell what came back: published peers of those versions never form one.
         if cyclic {

@@ -36,7 +36,6 @@ pub async fn publish(stage: Rc<Stage>, cast: Rc<Cast>, node: usize, slot: u64) {
 
 /// One broadcast from its announcement to its end.
 async fn broadcast(stage: &Rc<Stage>, cast: &Rc<Cast>, node: usize, rng: &mut Rng) {
-    let careless = stage.plan.has(Family::Careless);
     let path = *rng.pick(&PATHS);
     let granted = covers(&stage.plan.nodes[node].scope, path);
     let parsed = Path::parse(path).expect("a valid path");
@@ -90,11 +89,8 @@ async fn broadcast(stage: &Rc<Stage>, cast: &Rc<Cast>, node: usize, rng: &mut Rn
             .until(Phase::Leave, stage.sleep(rng.millis(100, 2_000)))
             .await;
     }
-    if careless || rng.chance(10) {
-        stage.disrupt();
-    }
     stage.note(format_args!("node {node}: withdraws {publication}"));
-    stage.ledger.borrow_mut().publications[publication].live = false;
+    stage.withdraw(publication);
     drop(broadcast);
 }
 
@@ -116,6 +112,7 @@ fn info(rng: &mut Rng) -> TrackInfo {
         .with_cache(*rng.pick(&[
             Duration::from_secs(1),
             Duration::from_secs(5),
+            Duration::from_secs(60),
             Duration::from_secs(60),
         ]))
         .with_priority(rng.below(256) as u8)
@@ -356,7 +353,6 @@ impl Writer {
         let careless = self.stage.plan.has(Family::Careless) && self.stage.phase() == Phase::Safety;
         let name = format!("{}/{}", self.publication, self.name);
         if careless && self.rng.chance(40) {
-            self.stage.disrupt();
             self.stage.note(format_args!("{name} fails"));
             // Some say so, some just vanish.
             if self.rng.chance(50) {

@@ -13,6 +13,8 @@ use crate::{
 
 /// Everything has to settle this long after the last fault.
 const SETTLE: Duration = Duration::from_secs(60);
+/// Everything goes on for so long without faults, at least.
+const HEALTHY: Duration = Duration::from_secs(12);
 /// Announcements have to agree this long after the last fault.
 const AGREE: Duration = Duration::from_secs(30);
 
@@ -35,8 +37,45 @@ pub struct Outcome {
     pub last: Vec<String>,
 }
 
-/// Runs `plan`; `aloud`, it prints every event as it happens.
-pub fn run(plan: Plan, aloud: bool) -> Outcome {
+/// What is different from an ordinary run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra {
+    /// Every event is printed as it happens.
+    pub aloud: bool,
+    /// The core is broken in this way: one of [`MUTANTS`].
+    pub mutant: Option<&'static str>,
+}
+
+/// The ways in which the core can be broken on purpose, to see that a run notices.
+pub const MUTANTS: [&str; 15] = [
+    "skip-wake",
+    "spin",
+    "scope-by-letter",
+    "ignore-scope",
+    "forget-own-hop",
+    "truncate",
+    "leak-group",
+    "wrong-group",
+    "forget-unannounce",
+    "drop-end",
+    "wrong-end",
+    "lose-group",
+    "lose-frame",
+    "deliver-twice",
+    "lose-update",
+];
+
+/// Runs `plan`.
+pub fn run(plan: Plan, extra: Extra) -> Outcome {
+    let dawdles = plan.has(Family::Delays) || extra.mutant.is_some();
+    let delays = dawdles.then_some(plan.seed);
+    kio::fault::configure(extra.mutant, delays);
+    let outcome = perform(plan, extra.aloud);
+    kio::fault::configure(None, None);
+    outcome
+}
+
+fn perform(plan: Plan, aloud: bool) -> Outcome {
     let stage = Stage::new(plan);
     stage.trace.borrow_mut().aloud = aloud;
     let network = Network::new(&stage);
@@ -44,6 +83,7 @@ pub fn run(plan: Plan, aloud: bool) -> Outcome {
     start(&stage, &cast, &network);
     let main = direct(stage.clone(), cast.clone(), network.clone());
     let main = stage.executor.spawn(main);
+    stage.spawn(bounds(stage.clone(), cast.clone()));
     let limit = Duration::from_secs(600);
     while !main.is_finished() && stage.violation().is_none() {
         let turn = std::panic::catch_unwind(AssertUnwindSafe(|| stage.executor.turn()));
@@ -96,7 +136,7 @@ fn start(stage: &Rc<Stage>, cast: &Rc<Cast>, network: &Rc<Network>) {
                 }
             }
             Role::Viewer => stage.spawn(viewer::view(stage.clone(), cast.clone(), node)),
-            Role::Relay => {}
+            Role::Relay | Role::Rogue => {}
         }
     }
     if [Family::Resets, Family::Kills, Family::Silence]
@@ -116,15 +156,18 @@ async fn direct(stage: Rc<Stage>, cast: Rc<Cast>, network: Rc<Network>) {
     if stage.plan.mode == Mode::Storm {
         return;
     }
-    stage.disrupt();
     network.clear(&stage);
     stage.enter(Phase::Heal);
     let healed = stage.now();
     agree(&stage, &cast, healed + AGREE).await;
+    stage
+        .sleep((healed + HEALTHY).saturating_sub(stage.now()))
+        .await;
     stage.enter(Phase::Finish);
     while stage.now() < healed + SETTLE && !stage.pending().is_empty() {
         stage.sleep(Duration::from_millis(500)).await;
     }
+    quiet(&stage, &network).await;
     for pending in stage.pending() {
         stage.violate(format_args!(
             "node {}: {} since {:.3} s has not settled",
@@ -216,5 +259,97 @@ fn leftovers(stage: &Rc<Stage>, cast: &Cast) {
             ..stats
         };
         cast::empty(stage, node, stats);
+    }
+}
+
+/// Checks all along that no queue is longer than its bound.
+async fn bounds(stage: Rc<Stage>, cast: Rc<Cast>) {
+    loop {
+        stage.sleep(Duration::from_millis(250)).await;
+        for (node, actor) in cast.actors.iter().enumerate() {
+            let life = actor.life();
+            let (stats, limits) = (life.runtime.stats(), life.runtime.limits().clone());
+            let links = stage.plan.links.iter();
+            let sessions = 1 + links
+                .filter(|link| link.from == node || link.to == node)
+                .count();
+            // The newest group of a track is never given up, so one of each may be on top of the cache.
+            let newest = stats.tracks * (limits.group_bytes + limits.max_frame);
+            let gauges = [
+                (
+                    "cached bytes",
+                    stats.cached_bytes,
+                    limits.cache_bytes + newest,
+                ),
+                (
+                    "served subscriptions",
+                    stats.served_subscriptions,
+                    sessions * limits.subscriptions,
+                ),
+                (
+                    "announcements",
+                    stats.announcements,
+                    sessions * limits.announces,
+                ),
+                (
+                    "upstream fetches",
+                    stats.upstream_fetches,
+                    stats.tracks * limits.fetches,
+                ),
+                (
+                    "unfinished frames",
+                    stats.assembly_bytes,
+                    2 * sessions * (limits.max_frame + limits.assembly_bytes),
+                ),
+            ];
+            for (what, held, bound) in gauges {
+                if held > bound {
+                    stage.violate(format_args!(
+                        "node {node}: {held} {what}, where {bound} is the bound"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// The stream on which announcements travel begins with this.
+const ANNOUNCE: u8 = 1;
+/// How long nothing happens before it is measured that nothing happens.
+const CALM: Duration = Duration::from_secs(10);
+/// How long that is measured.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// Checks that announcements come to rest after the last change, and that an idle network is idle.
+async fn quiet(stage: &Rc<Stage>, network: &Network) {
+    // Everything was withdrawn by now; linger, probes and the like come to their ends.
+    let rest = stage.changed().saturating_sub(stage.now());
+    stage.sleep(rest + CALM).await;
+    let changed = stage.changed();
+    // A new session takes two round trips before it is told what there is.
+    let spread = (stage.plan.relay_count() as u32 + 5) * stage.plan.latency();
+    for index in 0..stage.plan.links.len() {
+        let Some(breaker) = network.breaker(index) else {
+            continue;
+        };
+        let last = [0, 1].map(|side| breaker.written(side, ANNOUNCE, false).last);
+        let last = last.into_iter().max().unwrap_or_default();
+        if last > changed + spread {
+            stage.violate(format_args!(
+                "link {index}: announcements at {:.3} s, though the last change was at {:.3} s",
+                last.as_secs_f64(),
+                changed.as_secs_f64()
+            ));
+        }
+    }
+    let (began, before) = (stage.now(), stage.executor.polls());
+    stage.sleep(IDLE).await;
+    let polls = stage.executor.polls() - before;
+    // Two sessions per link, two polls per second each; besides, the participants' own waits.
+    let seconds = (stage.now() - began).as_secs();
+    let sessions = 2 * stage.plan.links.len() as u64;
+    let own = 40 * stage.plan.nodes.len() as u64 + 400;
+    if polls > 2 * sessions * seconds + own {
+        stage.violate(format_args!("{polls} polls in {seconds} idle seconds"));
     }
 }

@@ -67,6 +67,7 @@ pub struct Stage {
     settled: Cell<u64>,
     disrupted: Cell<Duration>,
     delivered: Cell<u64>,
+    changed: Cell<Duration>,
 }
 
 impl Stage {
@@ -85,6 +86,7 @@ impl Stage {
             settled: Cell::new(0),
             disrupted: Cell::new(Duration::ZERO),
             delivered: Cell::new(0),
+            changed: Cell::new(Duration::ZERO),
             plan,
         })
     }
@@ -194,12 +196,38 @@ impl Stage {
 
     /// Something was broken now, so that losses have a cause.
     pub fn disrupt(&self) {
-        self.disrupted.set(self.now());
+        self.disrupt_at(self.now());
+    }
+
+    /// The same, with effects until a time to come.
+    pub fn disrupt_at(&self, time: Duration) {
+        self.disrupted.set(self.disrupted.get().max(time));
     }
 
     /// When something was broken last.
     pub fn disrupted(&self) -> Duration {
         self.disrupted.get()
+    }
+
+    /// A publication was withdrawn now.
+    pub fn withdraw(&self, publication: usize) {
+        self.ledger.borrow_mut().publications[publication].live = false;
+        self.change();
+    }
+
+    /// What there is to announce, or who hears of it, changed now.
+    pub fn change(&self) {
+        self.change_at(self.now());
+    }
+
+    /// The same, at a time to come.
+    pub fn change_at(&self, time: Duration) {
+        self.changed.set(self.changed.get().max(time));
+    }
+
+    /// When that changed last.
+    pub fn changed(&self) -> Duration {
+        self.changed.get()
     }
 
     /// A group was delivered whole.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// So many things one viewer does at a time.
-const HANDS: usize = 6;
+const HANDS: usize = 10;
 
 /// What a viewer does, until the end.
 pub async fn view(stage: Rc<Stage>, cast: Rc<Cast>, node: usize) {
@@ -24,7 +24,7 @@ pub async fn view(stage: Rc<Stage>, cast: Rc<Cast>, node: usize) {
     let hands = Rc::new(());
     let mut known: BTreeMap<PathOwned, BroadcastConsumer> = BTreeMap::new();
     loop {
-        let pause = rng.millis(100, 2_500);
+        let pause = rng.millis(50, 900);
         let next = stage.within(pause, announced.next());
         let path = match stage.until(Phase::Leave, next).await {
             None => return,

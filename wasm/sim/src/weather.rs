@@ -178,6 +178,7 @@ impl Network {
     pub fn clear(&self, stage: &Stage) {
         for link in &self.links {
             if stage.plan.has(Family::Narrow) {
+                stage.disrupt();
                 link.breakers.borrow().iter().for_each(Breaker::kill);
             }
             let mut state = link.sky.lock();
@@ -253,6 +254,9 @@ fn silence(
     let choices: [&[usize]; 3] = [&[0, 1], &[0], &[1]];
     let sides = *rng.pick(&choices);
     stage.disrupt();
+    // What was said meanwhile is heard then.
+    stage.change_at(now + length);
+    stage.disrupt_at(now + length + IDLE);
     stage.note(format_args!(
         "fault link {index}: silent from {sides:?} for {length:?}"
     ));

@@ -247,9 +247,13 @@ impl<T: wt::Session> Serving<'_, T> {
                 },
                 Event::Boundary(boundary) => {
                     let group = boundary.map_err(Refusal::data)?;
+                    let group = group + u64::from(kio::fault::mutant("wrong-end"));
                     let streams = self.link.version.has_stream_count().then_some(self.streams);
                     let end = SubscribeReply::End { group, streams };
                     self.declared = true;
+                    if kio::fault::mutant("drop-end") {
+                        continue;
+                    }
                     let reply = reply(self.link, send, &end);
                     beside(&mut self.groups, reply)
                         .await
@@ -302,7 +306,7 @@ impl<T: wt::Session> Serving<'_, T> {
         mut group: GroupConsumer,
     ) -> Result<()> {
         let sequence = group.sequence();
-        if group.is_stale() {
+        if group.is_stale() || (kio::fault::mutant("lose-group") && kio::fault::delay(10)) {
             return Ok(());
         }
         if group.is_datagram() {

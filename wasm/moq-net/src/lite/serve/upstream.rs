@@ -95,7 +95,7 @@ impl Upstream {
             open_start,
         };
         let current = *self.wanted.lock();
-        if current != wanted {
+        if current != wanted && !kio::fault::mutant("lose-update") {
             *self.wanted.lock() = wanted;
         }
     }

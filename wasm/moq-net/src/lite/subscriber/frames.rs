@@ -46,6 +46,9 @@ pub(crate) async fn receive<R: wt::RecvStream>(
                 None => break Some(frame),
             }
         };
+        if kio::fault::mutant("lose-frame") && whole.len() > 1 {
+            whole.pop();
+        }
         if !whole.is_empty() {
             group.write_frames(whole.drain(..))?;
         }
@@ -61,7 +64,7 @@ pub(crate) async fn receive<R: wt::RecvStream>(
             continue;
         }
         turn += 1;
-        if turn % TURN == 0 {
+        if turn % TURN == 0 || kio::fault::delay(10) {
             yield_now().await;
         }
         // Silence between frames is the publisher's business; inside a header it is a fault.

@@ -49,7 +49,7 @@ pub(super) async fn receive<T: wt::Session>(
     subscription.pace.wait(&link.runtime).await;
     let priority = subscription.priority();
     let group = track.create_group(Group {
-        sequence: header.sequence,
+        sequence: header.sequence + u64::from(kio::fault::mutant("wrong-group")),
     })?;
     subscription.account();
     drop((subscription, track));
@@ -64,8 +64,14 @@ async fn take<T: wt::Session>(
     priority: u8,
 ) -> Result<()> {
     let guard = Unfinished { link, group };
+    if kio::fault::mutant("leak-group") && kio::fault::delay(20) {
+        std::mem::forget(guard.group.clone());
+    }
     let received =
         frames::receive(&link.runtime, &link.assembly, priority, recv, &guard.group).await;
+    if received.is_err() && kio::fault::mutant("truncate") {
+        let _over = guard.group.finish();
+    }
     if let Err(error) = &received {
         // Already over: then there is nothing left to fail.
         let _over = guard.group.abort(error.clone());

@@ -142,7 +142,9 @@ impl<T: wt::Session> Routes<T> {
                 let lite::Cost { warm, cold } = link.price(route.cost);
                 Cost { warm, cold }
             }
-            false => Cost::default(),
+            // As if every link had the usual price. A route that became free on its way would make a ring of relays go
+            // round for ever: each would prefer what depends on the other's choice.
+            false => Cost::default().over(hops.len() as u64),
         };
         Ok(BroadcastInfo {
             hops: OriginList::try_from(hops)?,

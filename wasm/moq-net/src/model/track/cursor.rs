@@ -34,7 +34,9 @@ pub(crate) struct Arrivals {
 
 impl Arrivals {
     fn deliver(&mut self, group: &Arc<group::Shared>) -> Poll<Result<Option<Arc<group::Shared>>>> {
-        self.seen.insert(group.sequence);
+        if !kio::fault::mutant("deliver-twice") {
+            self.seen.insert(group.sequence);
+        }
         Poll::Ready(Ok(Some(group.clone())))
     }
 }
@@ -56,6 +58,9 @@ impl State {
         let mut found = None;
         for (arrival, cached) in self.cache.since(cursor.next) {
             next = arrival + 1;
+            if kio::fault::mutant("deliver-twice") && kio::fault::delay(4) {
+                next = arrival;
+            }
             let sequence = cached.group.sequence;
             if sequence < bounds.start || cursor.seen.contains(sequence) {
                 continue;
