@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use moq_net::Version;
 
-use crate::rng::Rng;
+use crate::{rng::Rng, rogue};
 
 /// Paths that broadcasts have. Some are prefixes of others, by segment and only by letter.
 pub const PATHS: [&str; 8] = ["a", "a/b", "ab", "a/bc", "b", "b/c", "ba", "c/d/e"];
@@ -167,7 +167,13 @@ impl Plan {
         if this.has(Family::Rogue) {
             this.client(Role::Rogue, relays, &mut rng);
             this.nodes.last_mut().expect("just added").scope = vec![*rng.pick(&PATHS)];
-            this.links.last_mut().expect("just added").version = Version::Lite04;
+        }
+        // What a version promises is only seen whole where all speak it.
+        if rng.chance(35) {
+            let version = *rng.pick(&Version::ALL);
+            for link in &mut this.links {
+                link.version = version;
+            }
         }
         // Without hop ids on the wire a ring cannot tell what came back: published peers of those versions never form one.
         if cyclic {
@@ -175,6 +181,11 @@ impl Plan {
                 if this.nodes[link.from].role == Role::Relay {
                     link.version = *rng.pick(&LOOP_FREE);
                 }
+            }
+        }
+        for link in &mut this.links {
+            if this.nodes[link.from].role == Role::Rogue {
+                link.version = rogue::VERSION;
             }
         }
         this

@@ -18,7 +18,8 @@ use crate::{
     stage::{Phase, Stage},
 };
 
-const VERSION: Version = Version::Lite04;
+/// The version it speaks: an easy one.
+pub const VERSION: Version = Version::Lite04;
 
 /// What was asked for, by the id that answers name.
 type Asked = Rc<RefCell<Vec<&'static str>>>;

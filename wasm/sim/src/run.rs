@@ -47,12 +47,11 @@ pub struct Extra {
 }
 
 /// The ways in which the core can be broken on purpose, to see that a run notices.
-pub const MUTANTS: [&str; 15] = [
+pub const MUTANTS: [&str; 14] = [
     "skip-wake",
     "spin",
     "scope-by-letter",
     "ignore-scope",
-    "forget-own-hop",
     "truncate",
     "leak-group",
     "wrong-group",

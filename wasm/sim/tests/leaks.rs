@@ -155,7 +155,7 @@ impl World {
             // One that is given up before it is answered.
             drop(track.fetch_group(group.sequence() + 1_000_000, None));
         }
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             // A subscription that is given up before it is answered.
             drop(room.track("nowhere").expect("a track").subscribe(None));
         }

@@ -87,9 +87,6 @@ impl<T: wt::Session> Link<T> {
 
     /// Whether `id` is one of our own origins.
     pub(super) fn is_own(&self, id: u64) -> bool {
-        if kio::fault::mutant("forget-own-hop") {
-            return false;
-        }
         let publish = self.publish.as_ref().map(|origin| origin.info().id);
         let subscribe = self.subscribe.as_ref().map(|origin| origin.info().id);
         publish == Some(id) || subscribe == Some(id)
@@ -128,7 +125,7 @@ impl<T: wt::Session> Link<T> {
 
     /// Whether `broadcast` may be shown to the peer: not what came from it, by any way.
     pub(super) fn may_show(&self, broadcast: &BroadcastConsumer) -> bool {
-        kio::fault::mutant("forget-own-hop") || self.viewer().may_see(broadcast.info())
+        self.viewer().may_see(broadcast.info())
     }
 
     /// What a route costs once it has come over this link.
