@@ -16,7 +16,7 @@ import { environment, out, root, wasm } from "./tools.mjs";
 const say = (text) => console.log(`fuzz: ${text}`);
 
 /** The targets, in the order they run: those that only parse first. */
-const stateless = ["varint", "lite_message", "setup", "path"];
+const stateless = ["varint", "lite_message", "setup", "path", "jwt", "http_target"];
 const stateful = ["announce_stream", "session_server", "session_client", "origin_ops", "track_ops", "wasm_host_calls"];
 
 /** What a short run must at least have tried. */

@@ -14,6 +14,7 @@ const crates = {
 	kio: { package: "kio@0.1.0", portable: true },
 	"moq-net": { package: "moq-net", portable: true },
 	bindings: { package: "moq-worker-core" },
+	fuzz: { package: "moq-worker-fuzz" },
 	relay: { package: "moq-worker-relay" },
 };
 

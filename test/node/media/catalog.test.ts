@@ -193,6 +193,17 @@ describe("catalog track", () => {
 		expect(() => reader.frame(0, 3, bytes(JSON.stringify({ b: half })))).toThrow(CatalogError);
 	});
 
+	it("says of a track what it holds and nothing of how it travels", () => {
+		const entry = { track: "v", codec: "avc1.42c01e", width: 640, height: 360, framerate: 30, bitrate: 900_000 };
+		const text = new TextDecoder().decode(writeCatalog(entry));
+		// The members of the published schema, in its order: no timescale, no cache, no packing, no order of groups.
+		expect(text).toBe(
+			'{"video":{"renditions":{"v":{"codec":"avc1.42c01e","container":{"kind":"legacy"},"codedWidth":640,' +
+				'"codedHeight":360,"framerate":30,"bitrate":900000,"optimizeForLatency":true,"jitter":34}},' +
+				'"display":{"width":640,"height":360},"rotation":0,"flip":false}}',
+		);
+	});
+
 	it("writes what it reads", () => {
 		const entry = { track: "video/hd", codec: "avc1.42c01e", width: 640, height: 360, framerate: 30, bitrate: 900_000 };
 		const rendition = new CatalogReader().frame(0, 0, writeCatalog(entry))?.video.get("video/hd");

@@ -11,6 +11,7 @@ mod message;
 mod origin;
 mod path;
 mod peer;
+mod relay;
 mod session;
 #[path = "../../moq-net/tests/support/mod.rs"]
 mod support;
@@ -51,6 +52,16 @@ pub const TARGETS: &[Target] = &[
         name: "path",
         run: path::run,
         seeds: path::seeds,
+    },
+    Target {
+        name: "jwt",
+        run: relay::run_jwt,
+        seeds: relay::jwt_seeds,
+    },
+    Target {
+        name: "http_target",
+        run: relay::run_target,
+        seeds: relay::target_seeds,
     },
     Target {
         name: "announce_stream",

@@ -62,6 +62,8 @@ replays! {
     lite_message
     setup
     path
+    jwt
+    http_target
     announce_stream
     session_server
     session_client

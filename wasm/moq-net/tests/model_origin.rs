@@ -719,3 +719,67 @@ fn everything_is_released_in_the_end() {
         "{after:?}"
     );
 }
+
+#[test]
+fn asking_a_narrow_handle_for_everything_leaves_it_narrow() {
+    let world = world();
+    let narrow = world.origin.consume().scope(&[path("a")]).unwrap();
+    let asked = narrow.scope(&[Path::ROOT]).unwrap();
+    assert_eq!(asked.allowed(), [path("a").into_owned()]);
+    let mut cursor = asked.announced();
+    let _outside = world.origin.create_broadcast(&path("b")).unwrap();
+    let _inside = world.origin.create_broadcast(&path("a/x")).unwrap();
+    assert_eq!(next(&mut cursor).unwrap(), "active a/x");
+    assert_eq!(next(&mut cursor), None);
+    assert_eq!(
+        asked.request_broadcast(&path("b")).err(),
+        Some(Error::NotFound)
+    );
+    let writer = world.origin.scope(&[path("a")]).unwrap();
+    let writer = writer.scope(&[Path::ROOT]).unwrap();
+    assert_eq!(
+        writer.create_broadcast(&path("c")).err(),
+        Some(Error::Unauthorized)
+    );
+    assert!(narrow.scope(&[path("b")]).is_none(), "nothing is left");
+}
+
+#[test]
+fn a_clone_of_a_view_costs_nobody_anything() {
+    let world = world();
+    let views: Vec<_> = (0..1000).map(|_| world.origin.consume().clone()).collect();
+    let before = world.runtime.stats();
+    let clones = views.clone();
+    assert_eq!(world.runtime.stats(), before, "only cursors are counted");
+    let cursor = clones[0].announced();
+    assert_eq!(world.runtime.stats().consumers, before.consumers + 1);
+    drop(cursor);
+    assert_eq!(world.runtime.stats(), before);
+}
+
+#[test]
+fn there_is_no_peek_at_what_is_announced() {
+    // What a type has itself is preferred to what a trait adds: these calls reach the trait only while there is nothing else.
+    trait Peek {
+        fn get_broadcast(&self, _: &Path<'_>) -> &'static str {
+            "no such method"
+        }
+    }
+    impl Peek for moq_net::OriginConsumer {}
+    impl Peek for OriginProducer {}
+    let world = world();
+    let _announced = world.origin.create_broadcast(&path("a")).unwrap();
+    assert_eq!(world.origin.get_broadcast(&path("a")), "no such method");
+    let view = world.origin.consume();
+    assert_eq!(view.get_broadcast(&path("a")), "no such method");
+}
+
+#[test]
+fn our_own_ids_survive_a_floating_point_number() {
+    let world = world();
+    for _ in 0..1000 {
+        let id = Origin::random(&world.runtime).id;
+        assert!(id > 0 && id < 1 << 53, "{id}");
+        assert_eq!(id as f64 as u64, id);
+    }
+}

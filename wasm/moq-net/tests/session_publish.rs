@@ -822,3 +822,58 @@ fn subscriptions_beyond_the_limit_are_refused_until_one_leaves() {
     let mut three = down.raw.bidi("02 0e 02 04726f6f6d 0176 05 00 41f4 00 00");
     expect(three.read(), "", End::Open);
 }
+
+#[test]
+fn a_group_that_comes_late_is_sent_too() {
+    // From group 0 on: without a start the first one there is begins it.
+    for (version, subscribe, header) in [
+        (
+            Version::Lite04,
+            "02 0e 00 04726f6f6d 0176 05 00 5388 01 00",
+            "0002 00",
+        ),
+        (
+            Version::Lite05,
+            "02 0e 00 04726f6f6d 0176 05 00 5388 01 00",
+            "0002 00",
+        ),
+        (
+            Version::Lite06,
+            "02 0f 00 04726f6f6d 0176 05 5388 00 00 00 00",
+            "0003 00",
+        ),
+    ] {
+        let net = Net::new();
+        let down = Downstream::new(&net, version);
+        let _stream = down.raw.bidi(subscribe);
+        for sequence in [2, 1] {
+            down.group(sequence, &[sequence * 10]);
+            let (bytes, end) = down.raw.read_uni().expect("a group stream");
+            let header = format!("{}{sequence:02x}", header.replace(' ', ""));
+            assert!(bytes.starts_with(&header), "{version}: {bytes}");
+            assert_eq!(end, End::Fin, "{version}");
+        }
+    }
+}
+
+#[test]
+fn a_fetch_from_inside_a_group_begins_with_a_whole_timestamp() {
+    for (version, fetch, answer) in [
+        // FETCH_OK: group 0, timescale 1000, no codec
+        (
+            Version::Lite05Wip,
+            "03 0a 04726f6f6d 0176 03 00 02",
+            "04 00 43e8 00  18 02 3132",
+        ),
+        (
+            Version::Lite06,
+            "03 0b 04726f6f6d 0176 03 00 02 00",
+            "18 02 3132",
+        ),
+    ] {
+        let net = Net::new();
+        let down = Downstream::new(&net, version);
+        down.group(0, &[10, 11, 12]);
+        expect(down.raw.bidi(fetch).read(), answer, End::Fin);
+    }
+}

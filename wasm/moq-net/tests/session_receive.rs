@@ -538,3 +538,94 @@ fn unfinished_frames_together_are_bounded() {
     let mut again = up.raw.uni(&(up.group(0, 3) + &part));
     assert_eq!(stopped(&mut again), None);
 }
+
+#[test]
+fn nameless_routes_from_two_peers_are_two() {
+    for version in [Version::Lite03, Version::Lite05, Version::Lite06] {
+        let net = Net::new();
+        let origin = net.origin(2);
+        let end = support::net::End::subscribe(&origin);
+        let peers: Vec<_> = (0..2)
+            .map(|_| {
+                let (session, transport, _) = net.client(version, &end);
+                let raw = support::raw::Raw {
+                    executor: &net.executor,
+                    transport,
+                };
+                if version.has_setup_stream() {
+                    raw.uni_fin("01 01 00");
+                }
+                (session, raw)
+            })
+            .collect();
+        let mut announced = origin.consume().announced();
+        let mut streams = Vec::new();
+        for (_, raw) in &peers {
+            let mut stream = raw.accept_bidi().expect("ANNOUNCE_REQUEST");
+            stream.read();
+            // Neither says who it is.
+            stream.write(match version {
+                Version::Lite03 => "07 01 04726f6f6d 01",
+                Version::Lite05 => "02 00 01  07 01 04726f6f6d 00",
+                _ => "02 00 01  00 08 04726f6f6d 00 00 00",
+            });
+            streams.push(stream);
+        }
+        net.executor.run_until_idle();
+        let (_, first) = announced.try_next().expect("announced");
+        let chain = |event: Announced| event.broadcast().map(|seen| seen.info().hops.clone());
+        let mut chains = vec![chain(first)];
+        while let Some((_, event)) = announced.try_next() {
+            chains.push(chain(event));
+        }
+        // Whichever was taken goes; the other takes over.
+        for stream in &mut streams {
+            stream.reset(0);
+            net.executor.run_until_idle();
+            while let Some((_, event)) = announced.try_next() {
+                chains.push(chain(event));
+            }
+        }
+        chains.retain(Option::is_some);
+        assert!(chains.len() >= 2, "{version}: one route hid the other");
+        assert_ne!(chains[0], chains[1], "{version}");
+    }
+}
+
+#[test]
+fn ids_of_peers_have_their_full_range() {
+    let net = Net::new();
+    let up = Upstream::new(&net, Version::Lite05);
+    let mut stream = announcing(&up);
+    // One hop: 2^62 - 1.
+    stream.write("0f 01 04726f6f6d 01 ffffffffffffffff");
+    assert_eq!(
+        route(&up).map(|(hops, ..)| hops),
+        Some(vec![(1 << 62) - 1, 1])
+    );
+}
+
+#[test]
+fn a_full_chain_costs_its_announcement_and_not_the_session() {
+    for version in [Version::Lite05, Version::Lite06] {
+        let net = Net::new();
+        let up = Upstream::new(&net, version);
+        let mut stream = announcing(&up);
+        let hops: Vec<u8> = (10..42).collect();
+        let ids: String = hops.iter().map(|hop| format!("{hop:02x}")).collect();
+        // The sender would be the thirty-third.
+        stream.write(&match version {
+            Version::Lite05 => format!("27 01 04726f6f6d 20 {ids}"),
+            _ => format!("00 28 04726f6f6d 20 {ids} 00 00"),
+        });
+        assert_eq!(route(&up), None, "{version}");
+        assert!(up.ended().is_none(), "{version}");
+        stream.write(match version {
+            Version::Lite05 => "07 01 047a6f6f6d 00",
+            _ => "00 08 047a6f6f6d 00 00 00",
+        });
+        net.executor.run_until_idle();
+        let next = up.origin.consume().request_broadcast(&path("zoom"));
+        assert!(next.is_ok(), "{version}: the next one is taken");
+    }
+}

@@ -273,3 +273,70 @@ fn a_route_gets_dearer_with_every_link_whatever_the_version() {
         }
     }
 }
+
+#[test]
+fn a_fetch_from_inside_a_group_gives_the_same_on_every_version_that_can_fetch() {
+    for version in [Version::Lite05Wip, Version::Lite05, Version::Lite06] {
+        let net = Net::new();
+        let (publisher, relay, viewer) = (net.origin(1), net.origin(2), net.origin(3));
+        let _up = net.connect(version, &End::publish(&publisher), &End::subscribe(&relay));
+        let _down = net.connect(version, &End::subscribe(&viewer), &End::publish(&relay));
+        let broadcast = publisher.create_broadcast(&path("b")).unwrap();
+        let info = TrackInfo::default().with_timescale(Timescale::MILLI);
+        let track = broadcast.create_track("v", info).unwrap();
+        let group = track.create_group(5).unwrap();
+        for (index, text) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            let time = Timestamp::from_millis(10 + index as u64);
+            group.write_timed(time, text).unwrap();
+        }
+        group.finish().unwrap();
+        let origin = viewer.consume();
+        let seen = net
+            .executor
+            .run_until(origin.announced_broadcast(&path("b")))
+            .unwrap();
+        let reader = seen.track("v").unwrap();
+        // Asked of the relay first, then from what is cached.
+        for from in [2, 2, 0, 4, 9] {
+            let wish = moq_net::Fetch::default().with_frame_start(from);
+            let got = net.executor.run_until(async {
+                let mut group = reader.fetch_group(5, wish).unwrap().await.unwrap();
+                let mut frames = Vec::new();
+                while let Some(mut frame) = group.next_frame().await.unwrap() {
+                    let time = frame.timestamp().unwrap().value;
+                    let text = String::from_utf8(frame.read_all().await.unwrap().to_vec());
+                    frames.push((group.index() - 1, time, text.unwrap()));
+                }
+                frames
+            });
+            let whole = [(0, 10, "a"), (1, 11, "b"), (2, 12, "c"), (3, 13, "d")];
+            let expected: Vec<_> = whole
+                .into_iter()
+                .map(|(index, time, text)| (index, time, text.to_owned()))
+                .skip(from as usize)
+                .collect();
+            assert_eq!(got, expected, "{version} from {from}");
+        }
+    }
+}
+
+#[test]
+fn whoever_hears_of_a_broadcast_finds_somebody_to_serve_its_tracks() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let (publisher, viewer) = (net.origin(1), net.origin(2));
+        let mut announced = viewer.consume().announced();
+        let eager = net.executor.spawn(async move {
+            let (_, event) = announced.next().await.expect("announced");
+            let broadcast = event.broadcast().expect("active");
+            // In the very poll that brought the news.
+            let track = broadcast.track("v");
+            (broadcast, track.map(|_| ()))
+        });
+        let _link = net.connect(version, &End::publish(&publisher), &End::subscribe(&viewer));
+        let broadcast = publisher.create_broadcast(&path("b")).unwrap();
+        let _track = broadcast.create_track("v", TrackInfo::default()).unwrap();
+        let (_seen, found) = net.executor.run_until(eager);
+        assert_eq!(found, Ok(()), "{version}");
+    }
+}

@@ -607,3 +607,103 @@ fn the_announced_broadcast_is_gone_when_the_stream_is_finished() {
     );
     assert!(up.ended().is_none());
 }
+
+#[test]
+fn upstream_is_asked_for_whole_groups_and_readers_get_their_part() {
+    for (version, asked, ok) in [
+        (
+            Version::Lite05Wip,
+            "03 0a 04726f6f6d 0176 00 01 00",
+            "04 01 43e8 00",
+        ),
+        (Version::Lite05, "03 09 04726f6f6d 0176 00 01", ""),
+        (Version::Lite06, "03 0b 04726f6f6d 0176 00 01 00 00", ""),
+    ] {
+        let net = Net::new();
+        let up = Upstream::new(&net, version);
+        let (_announce, broadcast) = up.announce();
+        let track = broadcast.track("v").unwrap();
+        let tail = moq_net::Fetch::default().with_frame_start(2);
+        let pending = track.fetch_group(1, tail).unwrap();
+        up.answer_track();
+        let mut answer = up.accept("03");
+        assert_eq!(hex(&answer.read().0), hex(asked), "{version}");
+        answer.write(&(ok.to_owned() + &up.frame("a") + &up.frame("b") + &up.frame("c")));
+        answer.fin();
+        let mut part = net.executor.run_until(pending).unwrap();
+        assert_eq!(part.index(), 2, "{version}");
+        assert_eq!(
+            net.executor.run_until(part.read_frame()),
+            Ok(Some("c".into())),
+            "{version}"
+        );
+        // The whole of it is there for the next one.
+        let whole = fetch(&net, &track, 1);
+        assert_eq!(net.executor.run_until(whole), Ok("a".to_owned()));
+        assert!(up.try_accept("03").is_none(), "{version}");
+    }
+}
+
+#[test]
+fn a_fetch_that_nobody_waits_for_is_given_up() {
+    for version in PUBLISHED {
+        let net = Net::new();
+        let up = Upstream::new(&net, version);
+        let (_announce, broadcast) = up.announce();
+        let track = broadcast.track("v").unwrap();
+        let pending = track.fetch_group(1, None).unwrap();
+        up.answer_track();
+        let mut answer = up.accept("03");
+        answer.read();
+        assert_eq!(answer.stopped(), None, "{version}");
+        drop(pending);
+        let (_, end) = answer.read();
+        assert!(matches!(end, End::Reset(_)), "{version}: {end:?}");
+    }
+}
+
+#[test]
+fn packed_payloads_are_unpacked_on_the_version_that_has_them() {
+    let net = Net::new();
+    let up = Upstream::new(&net, Version::Lite05Wip);
+    let (_announce, broadcast) = up.announce();
+    let track = broadcast.track("v").unwrap();
+    let viewer = subscribe(&net, &track, wish());
+    let mut stream = up.accept("02");
+    // priority 5, ordered 0, latency 0, start, end, no timescale, cache 5000, DEFLATE
+    stream.write("00 09 05 00 00 00 00 00 5388 01");
+    let mut viewer = net.executor.run_until(viewer);
+    assert!(viewer.info().compress && viewer.info().timescale.is_none());
+    let packed = "0a cb48cdc9c957c8402701";
+    up.raw.uni_fin(&format!("00 02 00 01  {packed}"));
+    let hello = "hello hello hello hello".to_owned();
+    assert_eq!(recv(&net, &mut viewer), (1, hello.clone()));
+    // In pieces, and then something that is no payload: that group ends, the track goes on.
+    let mut send = up.raw.uni("00 02 00 02  0a cb48cdc9");
+    support::raw::write(&net.executor, &mut send, "c957c8402701");
+    let mut group = net
+        .executor
+        .run_until(viewer.recv_group())
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        net.executor.run_until(group.read_frame()),
+        Ok(Some(hello.clone().into()))
+    );
+    support::raw::write(&net.executor, &mut send, "02 ffff");
+    assert_eq!(
+        net.executor.run_until(group.read_frame()),
+        Err(Error::Decompress)
+    );
+    assert_eq!(support::raw::stopped(&mut send), Some(28));
+    // A fetch says for itself how it is packed: this one is, the next is not.
+    for (sequence, ok, frame) in [(7, "03 07 00 01", packed), (8, "03 08 00 00", "01 78")] {
+        let fetched = fetch(&net, &track, sequence);
+        let mut answer = up.accept("03");
+        answer.write(&format!("{ok} {frame}"));
+        answer.fin();
+        let expected = if sequence == 7 { &hello } else { "x" };
+        assert_eq!(net.executor.run_until(fetched).as_deref(), Ok(expected));
+    }
+    assert!(up.ended().is_none());
+}

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use web_transport_trait as wt;
 
 pub(super) use assembly::Assembly;
-pub(super) use frames::receive;
+pub(super) use frames::{Intake, receive};
 pub(super) use table::{Registration, Subscriptions};
 
 use super::{DataType, session::Link};

@@ -27,18 +27,23 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
         })
         .await
     };
-    let (mut send, mut recv, info, first) = match answer {
+    let (mut send, mut recv, answer) = match answer {
         Ok(answer) => answer,
         Err(error) => return request.reject(error),
     };
-    let priority = request.priority();
-    let group = match request.accept_from(info, first) {
+    let intake = subscriber::Intake {
+        runtime: &source.link.runtime,
+        assembly: &source.link.assembly,
+        priority: request.priority(),
+        compression: answer.compression,
+    };
+    let group = match request.accept_from(answer.info, answer.first) {
         Ok(group) => group,
         // It came another way meanwhile, or the track is over.
         Err(error) => return refuse(&mut send, &mut recv, &error),
     };
-    source.set_info(info);
-    match fill(&source, priority, &mut recv, &group).await {
+    source.set_info(answer.info);
+    match fill(intake, &mut recv, &group).await {
         Ok(()) => {
             // Only now: an earlier FIN would have been a cancel. What becomes of it changes nothing.
             let _sent = send.finish().await;
@@ -52,15 +57,23 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
     }
 }
 
-type Answer<T> = (
+/// What a publisher said before the frames.
+struct Answer {
+    info: TrackInfo,
+    /// The first frame that comes.
+    first: u64,
+    compression: Compression,
+}
+
+/// Both halves of the stream, and the answer on it.
+type Answered<T> = (
     Writer<<T as wt::Session>::SendStream>,
     Reader<<T as wt::Session>::RecvStream>,
-    TrackInfo,
-    u64,
+    Answer,
 );
 
 /// Sends FETCH and waits for the first sign of an answer: the streams, the properties, and the first frame that comes.
-async fn ask<T: wt::Session>(source: &Source<T>, request: &GroupRequest) -> Result<Answer<T>> {
+async fn ask<T: wt::Session>(source: &Source<T>, request: &GroupRequest) -> Result<Answered<T>> {
     let link = &source.link;
     if !link.version.has_fetch() {
         return Err(Error::Version);
@@ -90,39 +103,37 @@ async fn ask<T: wt::Session>(source: &Source<T>, request: &GroupRequest) -> Resu
         }
         // The first byte or the FIN is the answer, readable once the properties are known.
         recv.ready().await?;
-        Ok(source.info().await)
+        Ok((source.info().await, Compression::None))
     });
-    let info = info.await.inspect_err(|error| link.check(error))?;
-    Ok((send, recv, info, first))
+    let (info, compression) = info.await.inspect_err(|error| link.check(error))?;
+    let answer = Answer {
+        info,
+        first,
+        compression,
+    };
+    Ok((send, recv, answer))
 }
 
 /// What FETCH_OK says about the group.
-fn check(ok: &FetchOk, sequence: u64) -> Result<TrackInfo> {
+fn check(ok: &FetchOk, sequence: u64) -> Result<(TrackInfo, Compression)> {
     if ok.group != sequence {
         return Err(Error::ProtocolViolation);
     }
-    match ok.compression {
-        Compression::None => Ok(TrackInfo::default().with_timescale(ok.timescale)),
-        Compression::Deflate => Err(Error::Unsupported),
-    }
+    Ok((
+        TrackInfo::default().with_timescale(ok.timescale),
+        ok.compression,
+    ))
 }
 
 /// Copies the frames until the end, or until nobody has read the group for so long that nobody will.
-async fn fill<T: wt::Session>(
-    source: &Source<T>,
-    priority: u8,
-    recv: &mut Reader<T::RecvStream>,
+async fn fill<R: wt::RecvStream>(
+    intake: subscriber::Intake<'_>,
+    recv: &mut Reader<R>,
     group: &GroupProducer,
 ) -> Result<()> {
-    let runtime = &source.link.runtime;
+    let runtime = intake.runtime;
     let mut unread: Option<Sleep> = None;
-    let mut received = std::pin::pin!(subscriber::receive(
-        runtime,
-        &source.link.assembly,
-        priority,
-        recv,
-        group
-    ));
+    let mut received = std::pin::pin!(subscriber::receive(intake, recv, group));
     kio_poll(|waiter, cx| {
         if let Poll::Ready(received) = received.as_mut().poll(cx) {
             return Poll::Ready(received);

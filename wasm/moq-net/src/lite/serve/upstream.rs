@@ -298,12 +298,12 @@ impl<T: wt::Session> Running<'_, T> {
         };
         let info = TrackInfo::default();
         Ok(Some(match ok.properties {
-            Some(properties) if properties.compression != Compression::None => {
-                return Err(Error::Unsupported);
+            Some(properties) => {
+                self.registration.set_compression(properties.compression);
+                info.with_cache(properties.cache)
+                    .with_timescale(properties.timescale)
+                    .with_compress(properties.compression == Compression::Deflate)
             }
-            Some(properties) => info
-                .with_cache(properties.cache)
-                .with_timescale(properties.timescale),
             // Nothing on the wire says more than that it is served.
             None => info,
         }))

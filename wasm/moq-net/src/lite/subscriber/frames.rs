@@ -2,14 +2,15 @@
 
 use std::task::Poll;
 
+use bytes::{Bytes, BytesMut};
 use web_transport_trait as wt;
 
 use super::assembly::Assembly;
 use crate::{
-    Error, Frame, FrameProducer, GroupProducer, Result, Runtime, Timestamp,
+    Error, Frame, GroupProducer, Result, Runtime, Timestamp,
     coding::Reader,
     lite::{
-        FrameHeader, Frames,
+        Compression, FrameHeader, Frames,
         session::{deadline, kio_poll},
     },
     tasks::yield_now,
@@ -17,6 +18,16 @@ use crate::{
 
 /// Chunks read before other streams get a turn.
 const TURN: usize = 16;
+
+/// Under what conditions frames are taken.
+#[derive(Clone, Copy)]
+pub(in crate::lite) struct Intake<'a> {
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) assembly: &'a Assembly,
+    /// What the publisher was told: it decides who is given up when too much is unfinished.
+    pub(crate) priority: u8,
+    pub(crate) compression: Compression,
+}
 
 /// Reads frames until the end of the stream, and finishes the group.
 ///
@@ -26,35 +37,41 @@ const TURN: usize = 16;
 /// # Errors
 /// What broke the stream or the rules; the group is then for the caller to abort.
 pub(crate) async fn receive<R: wt::RecvStream>(
-    runtime: &Runtime,
-    assembly: &Assembly,
-    priority: u8,
+    intake: Intake<'_>,
     recv: &mut Reader<R>,
     group: &GroupProducer,
 ) -> Result<()> {
+    let runtime = intake.runtime;
     let mut headers = Frames::new(recv.version(), group.timescale().is_some());
     let mut whole = Vec::new();
     let mut turn = 0;
     loop {
-        let partial = loop {
-            let Some(header) = headers.try_read(recv)? else {
-                break None;
-            };
-            let frame = check(runtime, group, header)?;
-            match recv.take_exact(frame.size) {
-                Some(payload) => whole.push((frame.timestamp, payload)),
-                None => break Some(frame),
-            }
-        };
+        let partial = arrived(intake, &mut headers, recv, group, &mut whole);
         if kio::fault::mutant("lose-frame") && whole.len() > 1 {
             whole.pop();
         }
+        // What came before a fault is good.
         if !whole.is_empty() {
             group.write_frames(whole.drain(..))?;
         }
+        let partial = partial?;
+        if let Some(frame) = partial
+            && intake.compression != Compression::None
+        {
+            // It can only be unpacked as a whole.
+            let mut packed = BytesMut::new();
+            pieces(intake, recv, frame.size, |piece| {
+                packed.extend_from_slice(&piece);
+                Ok(())
+            })
+            .await?;
+            let payload = intake.unpack(packed.freeze())?;
+            group.write_frames([(frame.timestamp, payload)])?;
+            continue;
+        }
         if let Some(frame) = partial {
             let producer = group.create_frame(frame)?;
-            let taken = pieces(runtime, assembly, priority, recv, &producer).await;
+            let taken = pieces(intake, recv, frame.size, |piece| producer.write(piece)).await;
             if let Err(error) = &taken {
                 // The frame fails for the reason, not for having lost its owner.
                 let _over = producer.abort(error.clone());
@@ -81,6 +98,34 @@ pub(crate) async fn receive<R: wt::RecvStream>(
     }
 }
 
+/// Takes the frames that have arrived whole into `whole`. The one after them, if its header is there.
+fn arrived<R: wt::RecvStream>(
+    intake: Intake<'_>,
+    headers: &mut Frames,
+    recv: &mut Reader<R>,
+    group: &GroupProducer,
+    whole: &mut Vec<(Option<Timestamp>, Bytes)>,
+) -> Result<Option<Frame>> {
+    while let Some(header) = headers.try_read(recv)? {
+        let frame = check(intake.runtime, group, header)?;
+        match recv.take_exact(frame.size) {
+            Some(packed) => whole.push((frame.timestamp, intake.unpack(packed)?)),
+            None => return Ok(Some(frame)),
+        }
+    }
+    Ok(None)
+}
+
+impl Intake<'_> {
+    /// The payload in what travelled.
+    fn unpack(self, packed: Bytes) -> Result<Bytes> {
+        match self.compression {
+            Compression::None => Ok(packed),
+            compression => compression.unpack(&packed, self.runtime.limits().max_frame),
+        }
+    }
+}
+
 /// What the header says, if it is allowed.
 fn check(runtime: &Runtime, group: &GroupProducer, header: FrameHeader) -> Result<Frame> {
     let size = usize::try_from(header.size).map_err(|_| Error::FrameTooLarge)?;
@@ -94,16 +139,16 @@ fn check(runtime: &Runtime, group: &GroupProducer, header: FrameHeader) -> Resul
     })
 }
 
-/// Hands a frame over as its bytes come.
+/// Hands the bytes of a frame over as they come.
 async fn pieces<R: wt::RecvStream>(
-    runtime: &Runtime,
-    assembly: &Assembly,
-    priority: u8,
+    intake: Intake<'_>,
     recv: &mut Reader<R>,
-    frame: &FrameProducer,
+    size: usize,
+    mut write: impl FnMut(Bytes) -> Result<()>,
 ) -> Result<()> {
-    let mut left = frame.info().size;
-    let share = assembly.begin(priority);
+    let runtime = intake.runtime;
+    let mut left = size;
+    let share = intake.assembly.begin(intake.priority);
     while left > 0 {
         let piece = {
             let read = deadline(runtime, runtime.limits().stall, recv.read_exact_chunk(left));
@@ -116,7 +161,7 @@ async fn pieces<R: wt::RecvStream>(
         };
         left -= piece.len();
         share.grow(piece.len());
-        frame.write(piece)?;
+        write(piece)?;
     }
     Ok(())
 }

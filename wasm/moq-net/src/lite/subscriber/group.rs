@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use web_transport_trait as wt;
 
-use super::{UNWANTED, frames};
+use super::{
+    UNWANTED,
+    frames::{self, Intake},
+};
 use crate::{
     Error, Group, GroupProducer, Result,
     coding::Reader,
@@ -47,13 +50,18 @@ pub(super) async fn receive<T: wt::Session>(
     let track = subscription.track().await.ok_or(UNWANTED)?;
     // Groups cost something however small they are: more than that must wait, and their publisher with them.
     subscription.pace.wait(&link.runtime).await;
-    let priority = subscription.priority();
+    let intake = Intake {
+        runtime: &link.runtime,
+        assembly: &link.assembly,
+        priority: subscription.priority(),
+        compression: subscription.compression(),
+    };
     let group = track.create_group(Group {
         sequence: header.sequence + u64::from(kio::fault::mutant("wrong-group")),
     })?;
     subscription.account();
     drop((subscription, track));
-    take(link, recv, group, priority).await
+    take(link, recv, group, intake).await
 }
 
 /// Fills `group` from the stream.
@@ -61,14 +69,13 @@ async fn take<T: wt::Session>(
     link: &Link<T>,
     recv: &mut Reader<T::RecvStream>,
     group: GroupProducer,
-    priority: u8,
+    intake: Intake<'_>,
 ) -> Result<()> {
     let guard = Unfinished { link, group };
     if kio::fault::mutant("leak-group") && kio::fault::delay(20) {
         std::mem::forget(guard.group.clone());
     }
-    let received =
-        frames::receive(&link.runtime, &link.assembly, priority, recv, &guard.group).await;
+    let received = frames::receive(intake, recv, &guard.group).await;
     if received.is_err() && kio::fault::mutant("truncate") {
         let _over = guard.group.finish();
     }

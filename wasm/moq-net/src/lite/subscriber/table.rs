@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::Poll,
 };
@@ -12,6 +12,7 @@ use kio::{Shared, Waiter};
 
 use crate::{
     Error, Result, TrackProducer,
+    lite::Compression,
     map::Map,
     rate::{Bucket, Rate},
 };
@@ -38,6 +39,8 @@ pub(crate) struct Subscription {
     pub(super) pace: Arc<Bucket>,
     /// The priority the publisher was told last.
     priority: Arc<AtomicU8>,
+    /// Whether the publisher said that payloads are packed.
+    packed: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -78,6 +81,7 @@ impl Subscriptions {
             state: Shared::default(),
             pace: Arc::new(Bucket::new(self.rate)),
             priority: Arc::default(),
+            packed: Arc::default(),
         };
         table.live.insert(id, subscription.clone());
         drop(table);
@@ -120,6 +124,12 @@ impl Registration {
         self.subscription
             .priority
             .store(priority, Ordering::Relaxed);
+    }
+
+    /// Says how payloads are packed, before anybody knows where groups go.
+    pub(crate) fn set_compression(&self, compression: Compression) {
+        let packed = compression == Compression::Deflate;
+        self.subscription.packed.store(packed, Ordering::Relaxed);
     }
 
     /// Says where groups go.
@@ -184,6 +194,14 @@ impl Subscription {
     /// The priority the publisher was told last.
     pub(super) fn priority(&self) -> u8 {
         self.priority.load(Ordering::Relaxed)
+    }
+
+    /// How payloads are packed.
+    pub(super) fn compression(&self) -> Compression {
+        match self.packed.load(Ordering::Relaxed) {
+            true => Compression::Deflate,
+            false => Compression::None,
+        }
     }
 
     /// Counts a stream or datagram with group `sequence`.

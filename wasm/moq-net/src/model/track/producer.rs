@@ -87,6 +87,9 @@ impl TrackProducer {
                 // It was fetched before it came live. Subscribers must not miss it.
                 if error == Error::Duplicate && state.is_backfill(sequence) {
                     state.promote(sequence);
+                } else if state.ends_with(sequence) {
+                    // Over is the better news about the last group of a finished track.
+                    return Err(Error::Closed);
                 }
                 return Err(error);
             }
@@ -112,7 +115,7 @@ impl TrackProducer {
     /// Opens the group of a given sequence; any order.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] when it is held or was fetched meanwhile, [`Error::Closed`] from the final boundary on,
+    /// [`Error::Duplicate`] when it is held or was fetched meanwhile, [`Error::Closed`] from the last group of a finished track on,
     /// [`Error::Dropped`], or the abort error. An aborted group of that sequence is replaced.
     pub fn create_group(&self, group: impl Into<Group>) -> Result<GroupProducer> {
         self.create_group_from(group, 0)

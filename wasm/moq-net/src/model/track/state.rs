@@ -136,6 +136,11 @@ impl State {
         }
     }
 
+    /// Whether `sequence` is that of the last group of a finished track.
+    pub(crate) fn ends_with(&self, sequence: u64) -> bool {
+        self.boundary.is_some() && self.boundary == sequence.checked_add(1)
+    }
+
     /// Whether a group may be inserted under `sequence`. A group fetched before it came live becomes live: its bytes are the same.
     pub(crate) fn check_insert(&self, sequence: u64, first_frame: u64) -> Result<()> {
         self.check_open()?;
