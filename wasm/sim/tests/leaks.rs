@@ -45,6 +45,14 @@ static COUNTING: Counting = Counting;
 /// The count is the process's: one test at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Hours of the day, and visits. Only an optimised build lives through all of them: `npm test -- sim`.
+const HOURS: u64 = if cfg!(debug_assertions) { 4 } else { 24 };
+const VISITS: u64 = if cfg!(debug_assertions) {
+    1_000
+} else {
+    10_000
+};
+
 /// What may be held in addition, wherever it hides.
 const SLACK: isize = 64 << 10;
 
@@ -205,10 +213,6 @@ fn publish(world: &World) -> Task<()> {
 }
 
 #[test]
-#[cfg_attr(
-    debug_assertions,
-    ignore = "takes minutes unless optimised: npm test -- sim"
-)]
 fn a_day_of_one_broadcast_leaves_nothing_behind() {
     let _turn = TURN.lock();
     let world = World::new();
@@ -227,7 +231,7 @@ fn a_day_of_one_broadcast_leaves_nothing_behind() {
             groups
         });
         let mut hours = Vec::new();
-        for hour in 0..24u64 {
+        for hour in 0..HOURS {
             for minute in 0..60u64 {
                 let version = Version::ALL[((hour * 60 + minute) % 8) as usize];
                 let began = world.executor.now();
@@ -267,17 +271,13 @@ fn a_day_of_one_broadcast_leaves_nothing_behind() {
 }
 
 #[test]
-#[cfg_attr(
-    debug_assertions,
-    ignore = "takes minutes unless optimised: npm test -- sim"
-)]
 fn ten_thousand_visits_leave_nothing_behind() {
     let _turn = TURN.lock();
     let world = World::new();
     let publishing = publish(&world);
     let (before, after) = world.executor.run_until(async {
         let mut before = None;
-        for number in 0..10_200u64 {
+        for number in 0..VISITS + 200 {
             world
                 .visit(Version::ALL[(number % 8) as usize], number)
                 .await;

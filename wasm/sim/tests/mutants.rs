@@ -20,6 +20,7 @@ fn found(mutant: &'static str) -> Option<u64> {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "slow unless optimised: npm test -- sim")]
 fn every_broken_core_is_found_out() {
     let missed: Vec<_> = MUTANTS
         .into_iter()
