@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod certificate;
 pub mod dial;
+mod fetch;
 pub mod flags;
 pub mod host;
 pub mod links;

@@ -9,6 +9,7 @@ use moq_net::{
 };
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
+use tokio::sync::Semaphore;
 
 use crate::auth::{Access, Asked, Authority, Granted, Refusal};
 use crate::host::{HANDSHAKE_TIMEOUT, TokioHost};
@@ -20,7 +21,11 @@ pub struct Relay {
     runtime: Runtime,
     versions: Vec<Version>,
     sessions: AtomicU64,
+    fetches: Arc<Semaphore>,
 }
+
+/// Groups that are sent over HTTP at a time.
+const HTTP_FETCHES: usize = 256;
 
 impl Relay {
     /// A relay with an empty origin and a fresh random identity, open to everybody who can reach it but web pages that are
@@ -45,6 +50,7 @@ impl Relay {
             runtime,
             versions,
             sessions: AtomicU64::new(0),
+            fetches: Arc::new(Semaphore::new(HTTP_FETCHES)),
         })
     }
 
@@ -52,6 +58,11 @@ impl Relay {
     /// [`authorize`](Self::authorize) gives them.
     pub(crate) const fn origin(&self) -> &OriginProducer {
         &self.origin
+    }
+
+    /// The seats of those who fetch over HTTP.
+    pub(crate) fn fetches(&self) -> Arc<Semaphore> {
+        self.fetches.clone()
     }
 
     pub(crate) const fn runtime(&self) -> &Runtime {

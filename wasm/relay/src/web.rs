@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::auth::{Access, Asked};
+use crate::fetch;
 use crate::relay::{Entry, Relay};
 
 /// The largest record this end advertises; a WebSocket message carries one.
@@ -41,6 +42,7 @@ pub fn router(relay: Arc<Relay>, fingerprint: &str) -> Router {
         .route("/announced", get(announced))
         .route("/announced/", get(announced))
         .route("/announced/{*prefix}", get(announced))
+        .route("/fetch/{*path}", get(fetched))
         .fallback(other)
         .layer(axum::middleware::map_response(cors))
         .with_state(Shared {
@@ -102,6 +104,10 @@ async fn announced(State(shared): State<Shared>, request: Request) -> Response {
         }
     }
     body.into_response()
+}
+
+async fn fetched(State(shared): State<Shared>, request: Request) -> Response {
+    fetch::serve(shared.relay, request).await
 }
 
 async fn other(State(shared): State<Shared>, request: Request) -> Response {
