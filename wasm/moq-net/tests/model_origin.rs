@@ -783,3 +783,55 @@ fn our_own_ids_survive_a_floating_point_number() {
         assert_eq!(id as f64 as u64, id);
     }
 }
+
+#[test]
+fn a_viewer_sees_the_best_route_that_did_not_come_from_it() {
+    let world = world();
+    let origin = &world.origin;
+    let from = |session: u64, hops: &[u64]| {
+        let hops: Vec<Origin> = hops.iter().copied().map(Origin::from).collect();
+        BroadcastInfo {
+            hops: OriginList::try_from(hops).unwrap(),
+            session,
+            ..BroadcastInfo::new()
+        }
+        .produce(&world.runtime)
+    };
+    let viewer = |session: u64, hop: u64| moq_net::Viewer {
+        session,
+        hops: vec![Origin::from(hop)],
+    };
+    let path = path("room");
+    let (near, far) = (from(1, &[1]), from(2, &[1, 2]));
+    let (first, second, everybody) = (viewer(1, 1), viewer(2, 2), moq_net::Viewer::default());
+    let mut cursors: Vec<_> = [&first, &second, &everybody]
+        .map(|viewer| origin.consume().viewed_by(viewer.clone()).announced())
+        .into();
+    let mut events = || -> Vec<&'static str> {
+        let told = cursors.iter_mut().map(|cursor| match cursor.try_next() {
+            None => "",
+            Some((_, Announced::Active(_))) => "active",
+            Some((_, Announced::Restart(_))) => "restart",
+            Some((_, Announced::Ended)) => "ended",
+        });
+        told.collect()
+    };
+    let near_guard = origin.publish_broadcast(&path, &near).unwrap();
+    assert_eq!(events(), ["", "active", "active"]);
+    let far_guard = origin.publish_broadcast(&path, &far).unwrap();
+    // It passed the first peer, and came from the second.
+    assert_eq!(events(), ["", "", ""]);
+    let other = from(3, &[7, 8, 3]);
+    let other_guard = origin.publish_broadcast(&path, &other).unwrap();
+    assert_eq!(
+        events(),
+        ["active", "", ""],
+        "the one in use does not hide it"
+    );
+    drop(near_guard);
+    assert_eq!(events(), ["", "restart", "restart"]);
+    drop(other_guard);
+    assert_eq!(events(), ["ended", "ended", ""]);
+    drop(far_guard);
+    assert_eq!(events(), ["", "", "ended"]);
+}

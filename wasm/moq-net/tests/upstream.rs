@@ -199,3 +199,198 @@ fn relays_that_are_each_others_upstream_say_at_once_that_nobody_has_it() {
         }
     }
 }
+
+#[test]
+fn when_one_of_two_upstreams_dies_the_other_serves() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let edge = Relay::new(&net, 1, 2);
+        let (one, two) = (net.origin(2), net.origin(3));
+        let first = edge.dial(&net, 0, version, &one);
+        let _second = edge.dial(&net, 1, version, &two);
+        let (_here, from_one) = publish(&one, "room");
+        let (_there, from_two) = publish(&two, "room");
+        net.executor.run_until_idle();
+        let served = net.executor.run_until(subscribe(&edge.origin, "room"));
+        let mut reader = served.expect("served");
+        from_one.write_frame("one").unwrap();
+        let read = net.executor.run_until(frame(&mut reader));
+        assert_eq!(
+            read,
+            Ok(Some(b"one".to_vec())),
+            "{version}: the first is asked first"
+        );
+
+        let before = net.executor.now();
+        first.client_end.kill();
+        // Known at once; whoever reads asks again and goes on with the other.
+        let lost = net.executor.run_until(frame(&mut reader));
+        assert!(lost.is_err(), "{version}: {lost:?}");
+        let again = net.executor.run_until(subscribe(&edge.origin, "room"));
+        let mut reader = again.expect("served by the other");
+        from_two.write_frame("two").unwrap();
+        let read = net.executor.run_until(frame(&mut reader));
+        assert_eq!(read, Ok(Some(b"two".to_vec())), "{version}");
+        let took = net.executor.now() - before;
+        assert!(took < Duration::from_secs(2), "{version}: {took:?}");
+    }
+}
+
+#[test]
+fn what_the_first_upstream_does_not_have_the_second_is_asked_for() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let edge = Relay::new(&net, 1, 2);
+        // Neither announces it: it is above the second.
+        let (one, two) = (Relay::new(&net, 2, 0), Relay::new(&net, 3, 1));
+        let top = net.origin(4);
+        let _links = [
+            edge.dial(&net, 0, version, &one.origin),
+            edge.dial(&net, 1, version, &two.origin),
+            two.dial(&net, 0, version, &top),
+        ];
+        let (_broadcast, track) = publish(&top, "room");
+        net.executor.run_until_idle();
+        let served = net.executor.run_until(subscribe(&edge.origin, "room"));
+        let mut reader = served.expect("served");
+        track.write_frame("x").unwrap();
+        let read = net.executor.run_until(frame(&mut reader));
+        assert_eq!(read, Ok(Some(b"x".to_vec())), "{version}");
+    }
+}
+
+#[test]
+fn a_request_waits_for_an_upstream_that_is_on_its_way() {
+    let version = Version::Lite06;
+    let net = Net::new();
+    let edge = Relay::new(&net, 1, 1);
+    let origin = edge.origin.clone();
+    let waiting = net
+        .executor
+        .spawn(async move { subscribe(&origin, "room").await });
+    net.executor.advance(Duration::from_secs(1));
+    assert!(!waiting.is_finished());
+    let above = net.origin(2);
+    let (_broadcast, _track) = publish(&above, "room");
+    let link = edge.dial(&net, 0, version, &above);
+    assert!(net.executor.run_until(waiting).is_ok());
+
+    // Not for ever.
+    drop(link);
+    net.executor.run_until_idle();
+    let before = net.executor.now();
+    let refused = net.executor.run_until(subscribe(&edge.origin, "other"));
+    assert_eq!(refused.err(), Some(Error::Timeout));
+    assert!(net.executor.now() - before <= Duration::from_secs(3));
+}
+
+#[test]
+fn what_is_served_again_under_the_same_path_is_not_taken_for_what_it_was() {
+    for version in [Version::Lite04, Version::Lite05, Version::Lite06] {
+        let net = Net::new();
+        let edge = Relay::new(&net, 1, 1);
+        let above = net.origin(2);
+        let _link = edge.dial(&net, 0, version, &above);
+        let (broadcast, track) = publish(&above, "room");
+        net.executor.run_until_idle();
+        let served = net.executor.run_until(subscribe(&edge.origin, "room"));
+        let mut reader = served.expect("served");
+        track.write_frame("old").unwrap();
+        track.finish().unwrap();
+        let read = net.executor.run_until(frame(&mut reader));
+        assert_eq!(read, Ok(Some(b"old".to_vec())), "{version}");
+        // The reader still holds it when its publisher comes back.
+        drop((broadcast, track));
+        net.executor.run_until_idle();
+        let (_broadcast, track) = publish(&above, "room");
+        net.executor.run_until_idle();
+        let served = net.executor.run_until(subscribe(&edge.origin, "room"));
+        let mut again = served.expect("served");
+        track.write_frame("new").unwrap();
+        let read = net.executor.run_until(frame(&mut again));
+        assert_eq!(read, Ok(Some(b"new".to_vec())), "{version}");
+    }
+}
+
+#[test]
+fn properties_are_told_where_they_only_come_with_a_subscription() {
+    let net = Net::new();
+    let (publisher, relay, viewer) = (net.origin(1), net.origin(2), net.origin(3));
+    let upstream = Version::Lite05Wip;
+    let _up = net.connect(upstream, &End::publish(&publisher), &End::subscribe(&relay));
+    let down = Version::Lite05;
+    let _down = net.connect(down, &End::subscribe(&viewer), &End::publish(&relay));
+    let (_broadcast, _track) = publish(&publisher, "room");
+    // The viewer asks for properties before anything else, and nobody is subscribed.
+    let info = net.executor.run_for(Duration::from_secs(5), async {
+        let found = viewer
+            .consume()
+            .announced_broadcast(&path("room"))
+            .await
+            .unwrap();
+        found.track("v").unwrap().info().await
+    });
+    let info = info.expect("an answer").unwrap();
+    assert_eq!(info.cache, Duration::from_secs(60));
+}
+
+#[test]
+fn a_fetch_brings_no_more_than_is_wanted_where_the_version_can_say_it() {
+    for version in Version::ALL
+        .into_iter()
+        .filter(|version| version.has_fetch())
+    {
+        for partial in [false, true] {
+            let net = Net::new();
+            let (publisher, viewer) = (net.origin(1), net.origin(2));
+            let (client_end, server_end) = pair(Net::options(version));
+            let end = End::subscribe(&viewer);
+            let mut config = end.config(&net.runtime, version);
+            config.whole_groups = !partial;
+            let accept = Server::new(End::publish(&publisher).config(&net.runtime, version));
+            let accepting = async {
+                let request = accept.accept(server_end).await.expect("accepted");
+                request.ok(Some(publisher.consume()), None)
+            };
+            let client = Client::new(config);
+            let dialing = async {
+                let (session, driver) = client.connect(client_end).await.expect("connected");
+                drop(net.executor.spawn(driver));
+                session
+            };
+            let both = futures_util::future::join(dialing, accepting);
+            let (_session, (_server, driver)) = net.executor.run_until(both);
+            drop(net.executor.spawn(driver));
+            let (_broadcast, track) = publish(&publisher, "room");
+            let group = track.create_group(0).unwrap();
+            for text in ["a", "b", "c", "d"] {
+                group.write_frame(text).unwrap();
+            }
+            group.finish().unwrap();
+            let (rest, held) = net.executor.run_until(async {
+                let found = viewer
+                    .consume()
+                    .announced_broadcast(&path("room"))
+                    .await
+                    .unwrap();
+                let track = found.track("v").unwrap();
+                let wish = moq_net::Fetch::default().with_frame_start(2);
+                let mut group = track.fetch_group(0, wish).unwrap().await.unwrap();
+                let mut rest = Vec::new();
+                while let Some(frame) = group.read_frame().await.unwrap() {
+                    rest.push(frame);
+                }
+                // Whoever wants all of it gets all of it, whatever is held.
+                let mut whole = track.fetch_group(0, None).unwrap().await.unwrap();
+                assert_eq!(
+                    whole.read_frame().await.unwrap(),
+                    Some("a".into()),
+                    "{version}"
+                );
+                (rest, track.latest())
+            });
+            assert_eq!(rest, ["c", "d"], "{version}, partial: {partial}");
+            assert_eq!(held, None, "{version}: a fetch moves no live edge");
+        }
+    }
+}

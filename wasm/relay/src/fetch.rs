@@ -52,7 +52,7 @@ async fn find(relay: &Relay, uri: &Uri, headers: &HeaderMap) -> Result<Found, Re
     let wish = Wish::parse(uri.query().unwrap_or_default()).map_err(bad)?;
     let (broadcast, track) = path
         .rsplit_once('/')
-        .filter(|(broadcast, track)| !broadcast.is_empty() && !track.is_empty())
+        .filter(|_| path.split('/').all(|part| !part.is_empty()))
         .ok_or_else(|| bad("a broadcast and a track are needed"))?;
     let asked = Asked::resource(broadcast, uri, headers);
     let asked = asked.map_err(Refusal::into_response)?;

@@ -30,9 +30,17 @@ impl Links {
         let dialer = Arc::new(Dialer::new(flags)?);
         let runtime = relay.runtime();
         let config = || Config::new(runtime.clone()).with_versions(relay.versions());
+        // Where hops have no names nobody can tell a route from its echo.
+        let named: Vec<_> = relay
+            .versions()
+            .iter()
+            .copied()
+            .filter(|version| version.has_hop_ids())
+            .collect();
         for url in flags.peer.clone() {
             let dialer = dialer.clone();
             let config = config()
+                .with_versions(named.clone())
                 .with_publish(relay.origin().consume())
                 .with_subscribe(relay.origin().clone())
                 .with_peer(true);

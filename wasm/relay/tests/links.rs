@@ -14,6 +14,7 @@ use moq_worker_relay::links::Links;
 use moq_worker_relay::relay::Relay;
 use moq_worker_relay::server::Server;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// How long a step may take before it counts as hanging.
@@ -30,13 +31,8 @@ struct Running {
     fingerprint: String,
     relay: Arc<Relay>,
     _links: Links,
+    stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
 }
 
 impl Running {
@@ -46,20 +42,32 @@ impl Running {
         let address = format!("127.0.0.1:{port}").parse().unwrap();
         let server = Server::bind(address, &certificate, relay.clone()).unwrap();
         let port = server.address().port();
+        let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
-            server.run(std::future::pending()).await.unwrap();
+            let told = async {
+                // Gone with the test, it is told too.
+                let _ = stopped.await;
+            };
+            server.run(told).await.unwrap();
         });
         Self {
             port,
             fingerprint: certificate.fingerprint.clone(),
             _links: Links::start(&relay, flags).unwrap(),
             relay,
+            stop,
             serving,
         }
     }
 
     fn alone() -> Self {
         Self::start(0, &Version::DEFAULT, &DialFlags::default())
+    }
+
+    /// Ends it, and waits until its port is free.
+    async fn stop(self) {
+        drop(self.stop);
+        soon("the end of a relay", self.serving).await.unwrap();
     }
 
     fn url(&self, scheme: &str) -> url::Url {
@@ -222,7 +230,7 @@ upstreams! {
 async fn an_upstream_that_goes_away_is_found_again() {
     let above = Running::alone();
     let port = above.port;
-    let edge = Running::start(0, &Version::DEFAULT, &upstream(&above, "ws"));
+    let edge = Running::start(0, &Version::DEFAULT, &upstream(&above, "moqt"));
     let publisher = above.client().await;
     let (_broadcast, track) = publisher.publish("room");
     track.write_frame("before").unwrap();
@@ -237,7 +245,7 @@ async fn an_upstream_that_goes_away_is_found_again() {
     .await;
     assert_eq!(frame(&mut reader).await.unwrap(), Some("before".into()));
     drop(publisher);
-    drop(above);
+    above.stop().await;
     let lost = soon("the loss", async {
         loop {
             match reader.recv_group().await {
@@ -315,16 +323,18 @@ async fn a_group_is_read_over_http() {
         }
     })
     .await;
+    let once = soon("an answer", above.get("/fetch/demo/room/data?group=0")).await;
+    assert_eq!(once, (200, b"0a0bc0def".to_vec()));
+    assert!(
+        track.subscription().is_none(),
+        "a fetch subscribes to nothing"
+    );
     for relay in [&above, &edge] {
         let get = async |query: &str| {
             let target = format!("/fetch/demo/room/data{query}");
             soon("an answer", relay.get(&target)).await
         };
         assert_eq!(get("?group=1").await, (200, b"1a1bc1def".to_vec()));
-        assert!(
-            track.subscription().is_none(),
-            "a fetch subscribes to nothing"
-        );
         assert_eq!(get("?group=1&frame=1").await, (200, b"1bc".to_vec()));
         assert_eq!(get("?group=1&frame=3").await.0, 404);
         assert_eq!(get("?group=9").await.0, 404);
