@@ -9,7 +9,10 @@ thread_local! {
 }
 
 /// The next poll of any core panics.
-#[expect(unreachable_pub, reason = "what is exported to JavaScript must be public")]
+#[expect(
+    unreachable_pub,
+    reason = "what is exported to JavaScript must be public"
+)]
 #[wasm_bindgen(js_name = injectPanic)]
 pub fn inject_panic() {
     PANIC.set(true);
