@@ -1,6 +1,6 @@
 // Our package and our relay against the published peers.
 //
-//   node scripts/interop.mjs           pages of every pair of peers through both relays, and the Rust crate in process
+//   node scripts/interop.mjs           pages of every pair of peers through both relays and relays in a row, and the Rust crate in process
 //   node scripts/interop.mjs --media   ffmpeg and the published command line tool to our page, through both relays
 import { join } from "node:path";
 import { build } from "./build.mjs";
@@ -36,7 +36,11 @@ main(async () => {
 	const { matrix } = await import("../test/interop/matrix.mjs");
 	const { rows, failed } = await matrix({ say });
 	console.log(`\n${table(["version", "transport", "direction", "frames"], rows)}\n`);
-	const wrong = failed + inProcess.failed;
-	console.log(`interop: ${rows.length - failed + inProcess.passed} passed, ${wrong} failed`);
+	const { links } = await import("../test/interop/links.mjs");
+	const linked = await links({ say });
+	console.log(`\n${table(["version", "relays", "frames"], linked.rows)}\n`);
+	const wrong = failed + linked.failed + inProcess.failed;
+	const all = rows.length + linked.rows.length - failed - linked.failed + inProcess.passed;
+	console.log(`interop: ${all} passed, ${wrong} failed`);
 	return wrong === 0 ? 0 : 1;
 });

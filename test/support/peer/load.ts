@@ -25,6 +25,10 @@ export interface Peer {
 	publish(where: Where): Promise<void>;
 	/** Reads whole groups until `count` frames have come, checking every byte. */
 	read(where: Where, count: number): Promise<Received>;
+	/** The same without waiting for an announcement, if this peer can ask for what nobody has announced. */
+	readUnannounced?(where: Where, count: number): Promise<Received>;
+	/** Fetches groups that are over, checking every byte, while the track goes on. */
+	fetchPast(where: Where): Promise<Received>;
 }
 
 declare global {
@@ -57,3 +61,12 @@ export function check(group: number, index: number, bytes: Uint8Array): void {
 	const wrong = bytes.findIndex((byte, at) => byte !== wanted[at]);
 	if (wrong !== -1) throw new Error(`group ${group} frame ${index} differs at byte ${wrong}`);
 }
+
+/** How far back fetched groups lie: over well before the live one began, and still held by the publisher. */
+const back = [14, 12, 10];
+
+/** Whether there are groups to fetch when `live` has begun. */
+export const hasPast = (live: number): boolean => live > Math.max(...back);
+
+/** The groups to fetch when `live` has begun. */
+export const past = (live: number): number[] => back.map((distance) => live - distance);

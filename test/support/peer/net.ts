@@ -1,7 +1,17 @@
 // The published JavaScript peer.
 import { Broadcast, Connection, Path, Time, type Track } from "@moq/net";
 import Session from "@moq/qmux";
-import { check, framesPerGroup, groupIntervalMs, payload, type Received, trackName, type Where } from "./load.ts";
+import {
+	check,
+	framesPerGroup,
+	groupIntervalMs,
+	hasPast,
+	past,
+	payload,
+	type Received,
+	trackName,
+	type Where,
+} from "./load.ts";
 
 /** Connects with one version only, by a transport made here: the own `connect` of this peer has no option for that. */
 export async function open({ relay, transport, version }: Where): Promise<Connection.Established> {
@@ -47,6 +57,15 @@ export async function read(where: Where, count: number): Promise<Received> {
 		if (!event) throw new Error("the announcements ended before the broadcast appeared");
 		if (event.active && event.path === where.broadcast) break;
 	}
+	return await readFrom(connection, where, count);
+}
+
+/** Reads what nobody need have announced. */
+export async function readUnannounced(where: Where, count: number): Promise<Received> {
+	return await readFrom(await open(where), where, count);
+}
+
+async function readFrom(connection: Connection.Established, where: Where, count: number): Promise<Received> {
 	const track = connection.consume(Path.from(where.broadcast)).track(trackName);
 	const subscriber: Track.Subscriber = track.subscribe({ latencyMax: 2000, ordered: true });
 	const received: Received = {
@@ -68,6 +87,37 @@ export async function read(where: Where, count: number): Promise<Received> {
 			index++;
 		}
 		if (index !== framesPerGroup) throw new Error(`group ${group.sequence} ended after ${index} frames`);
+		received.frames += index;
+		received.groups++;
+	}
+	connection.close();
+	return received;
+}
+
+/** Fetches past groups, checking every byte. This peer can only fetch whole groups. */
+export async function fetchPast(where: Where): Promise<Received> {
+	const connection = await open(where);
+	const track = connection.consume(Path.from(where.broadcast)).track(trackName);
+	const subscriber: Track.Subscriber = track.subscribe({ latencyMax: 2000, ordered: true });
+	let live: number;
+	do {
+		const group = await subscriber.recvGroup();
+		if (!group) throw new Error("the track ended");
+		live = group.sequence;
+	} while (!hasPast(live));
+	const { version, transport } = connection;
+	const received: Received = { frames: 0, groups: 0, bytes: 0, version, transport };
+	for (const sequence of past(live)) {
+		const group = await track.fetchGroup(sequence);
+		let index = 0;
+		for (;;) {
+			const frame = await group.readFrame();
+			if (!frame) break;
+			check(sequence, index, frame.payload);
+			received.bytes += frame.payload.byteLength;
+			index++;
+		}
+		if (index !== framesPerGroup) throw new Error(`group ${sequence} ended after ${index} frames`);
 		received.frames += index;
 		received.groups++;
 	}

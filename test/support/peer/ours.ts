@@ -1,6 +1,16 @@
 // Our package, by its name, as an app imports it.
 import { connect, type Version } from "moq-worker";
-import { check, framesPerGroup, groupIntervalMs, payload, type Received, trackName, type Where } from "./load.ts";
+import {
+	check,
+	framesPerGroup,
+	groupIntervalMs,
+	hasPast,
+	past,
+	payload,
+	type Received,
+	trackName,
+	type Where,
+} from "./load.ts";
 
 /** Connects with one version only. */
 export const open = ({ relay, transport, version }: Where) =>
@@ -36,6 +46,39 @@ export async function read(where: Where, count: number): Promise<Received> {
 		if (received.frames >= count) break;
 	}
 	if (received.frames < count) throw new Error(`the track ended after ${received.frames} frames`);
+	connection.close();
+	return received;
+}
+
+/** Fetches past groups, each once whole and once from its middle, checking every byte. */
+export async function fetchPast(where: Where): Promise<Received> {
+	const connection = await open(where);
+	const track = (await connection.waitForBroadcast(where.broadcast)).track(trackName);
+	const subscriber = await track.subscribe({ maxLatencyMs: 2000 });
+	let live: number;
+	do {
+		const group = await subscriber.nextGroup();
+		if (!group) throw new Error("the track ended");
+		live = group.sequence;
+	} while (!hasPast(live));
+	const { version, transport } = connection;
+	const received: Received = { frames: 0, groups: 0, bytes: 0, version, transport };
+	for (const sequence of past(live)) {
+		// From the middle first: what is cached whole answers everything.
+		for (const frameStart of [framesPerGroup / 2, 0]) {
+			const group = await track.fetchGroup(sequence, { frameStart });
+			let index = frameStart;
+			for await (const frame of group) {
+				if (frame.index !== index) throw new Error(`group ${sequence} has frame ${frame.index} where ${index} belongs`);
+				check(sequence, index, frame.data);
+				received.bytes += frame.data.byteLength;
+				received.frames++;
+				index++;
+			}
+			if (index !== framesPerGroup) throw new Error(`group ${sequence} ended after ${index} frames`);
+		}
+		received.groups++;
+	}
 	connection.close();
 	return received;
 }
