@@ -52,8 +52,10 @@ pub struct Limits {
     pub peer_announces: usize,
     /// Announcements accepted from all sessions together. The session that passes it is closed.
     pub total_announces: usize,
-    /// Changes of announcements taken from one session; a relay may make `peer_announces` at once. Above it reading waits.
+    /// Changes of announcements taken from one session. Above it reading waits.
     pub announce_rate: Rate,
+    /// As `announce_rate`, from another relay of the same operator.
+    pub peer_announce_rate: Rate,
     /// Announce streams that one session may have open. Beyond it new ones are reset.
     pub interests: usize,
     /// Requests for unannounced broadcasts waiting in an origin, and as many again in service. Beyond it requests fail at once.
@@ -68,11 +70,15 @@ pub struct Limits {
     pub total_fetches: usize,
     /// Subscriptions of one session. Beyond it new ones are reset.
     pub subscriptions: usize,
+    /// As `subscriptions`, of another relay of the same operator.
+    pub peer_subscriptions: usize,
     /// Requests of one session for tracks that nobody here has yet, which may cost an upstream something. Above it they wait.
     pub lookup_rate: Rate,
+    /// As `lookup_rate`, of another relay of the same operator.
+    pub peer_lookup_rate: Rate,
     /// How long one session is given the same answer when it asks again for what was not found.
     pub not_found: Duration,
-    /// Streams that one session may open and reset. Above it the session is closed.
+    /// Streams that one session may open and give up unanswered. Above it the session is closed.
     pub reset_rate: Rate,
     /// New groups of one upstream track. Above it reading waits.
     pub group_rate: Rate,
@@ -111,11 +117,15 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limits of a worker in a browser: a small cache, since the memory is the page's.
+    /// Limits of a worker in a browser: a small cache, since the memory is the page's; and announcements as a relay makes
+    /// them, since that is whom it talks to.
     pub fn browser() -> Self {
+        let shared = Self::shared();
         Self {
             cache_bytes: 64 * MIB,
-            ..Self::shared()
+            announces: shared.peer_announces,
+            announce_rate: shared.peer_announce_rate,
+            ..shared
         }
     }
 
@@ -145,6 +155,7 @@ impl Limits {
             peer_announces: 65_536,
             total_announces: 262_144,
             announce_rate: Rate::new(100, 1024),
+            peer_announce_rate: Rate::new(10_000, 65_536),
             interests: 64,
             broadcast_requests: 1024,
             track_requests: 256,
@@ -152,7 +163,9 @@ impl Limits {
             fetches: 64,
             total_fetches: 1024,
             subscriptions: 1024,
+            peer_subscriptions: 8192,
             lookup_rate: Rate::new(50, 256),
+            peer_lookup_rate: Rate::new(1000, 8192),
             not_found: Duration::from_secs(1),
             reset_rate: Rate::new(200, 1000),
             group_rate: Rate::new(2000, 2000),

@@ -1,7 +1,5 @@
 //! The world a session runs in: tokio's clock and the system's randomness.
 
-use std::time::Duration;
-
 use moq_net::{Host, Instant, Sleep};
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -39,6 +37,3 @@ impl Host for TokioHost {
         u64::from_le_bytes(bytes)
     }
 }
-
-/// How long a peer may take from the first packet to an established session.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,12 +3,17 @@
 //! It holds what needs an operating system: sockets, TLS, HTTP and configuration. Routing, caching
 //! and track serving are the core's (`moq-net`), the same code that runs in the browser.
 
+pub mod admission;
 pub mod auth;
+pub mod bounds;
+mod budget;
 pub mod certificate;
 pub mod dial;
 mod fetch;
 pub mod flags;
 pub mod host;
+mod http;
+pub mod lines;
 pub mod links;
 pub mod log;
 pub mod quic;

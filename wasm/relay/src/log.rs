@@ -5,15 +5,17 @@ use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Logs to standard error: warnings, or what `RUST_LOG` asks for. Panics are logged, too. Once per process.
-pub fn init() {
+use crate::bounds::Bounds;
+use crate::lines;
+
+/// Logs to standard error, within `bounds`: warnings, or what `RUST_LOG` asks for. Panics are logged, too. Once per process.
+pub fn init(bounds: &Bounds) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(Redacted)
-        .init();
-    std::panic::set_hook(Box::new(|info| tracing::error!("{info}")));
+    lines::subscriber(filter, Redacted, bounds).init();
+    // Whatever a client caused before: this is nobody's but ours.
+    std::panic::set_hook(Box::new(|info| tracing::error!(parent: None, "{info}")));
 }
 
 /// Standard error, without tokens. Libraries log requests whole, so what must not be seen is taken out at the end.

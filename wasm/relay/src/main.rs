@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use moq_net::Limits;
 use moq_worker_relay::auth::Authority;
+use moq_worker_relay::bounds::Bounds;
 use moq_worker_relay::certificate::Certificate;
 use moq_worker_relay::flags::Flags;
 use moq_worker_relay::links::Links;
@@ -15,7 +16,7 @@ use moq_worker_relay::server::Server;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    log::init();
+    log::init(&Bounds::default());
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) => return usage(&error),

@@ -2,31 +2,18 @@
 
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::time::Duration;
 
 use moq_net::Version;
 use rustls::pki_types::CertificateDer;
+use tracing::Instrument;
 use web_transport_quinn as wt;
 use wt::{http::StatusCode, proto::ConnectResponse, quinn};
 
-use crate::auth::Asked;
+use crate::admission::{Door, Full, Guest};
+use crate::auth::{Access, Asked};
+use crate::bounds::Bounds;
 use crate::certificate::Certificate;
-use crate::host::HANDSHAKE_TIMEOUT;
 use crate::relay::{Entry, Relay};
-
-/// Published endpoints give up on a silent peer after 10 s and keep an idle one alive at a third of that.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
-/// Streams one peer may have open at a time.
-const MAX_BIDI: u32 = 1_024;
-const MAX_UNI: u32 = 2_048;
-/// The same for another relay.
-const RELAY_STREAMS: u32 = 8_192;
-/// What a peer may have sent that nobody has read: one stream, the whole connection.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
-/// What may wait to be sent or acknowledged per connection.
-const SEND_WINDOW: u64 = 8 << 20;
 
 /// Failure to set up the UDP endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +54,11 @@ pub fn endpoint(
 
     let tls: quinn::crypto::rustls::QuicServerConfig = tls.try_into()?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
-    config.transport_config(Arc::new(transport()));
+    let bounds = relay.bounds();
+    config
+        .transport_config(Arc::new(transport(bounds)))
+        .max_incoming(bounds.handshakes)
+        .incoming_buffer_size_total(bounds.handshake_bytes as u64);
     let runtime = quinn::default_runtime()
         .ok_or_else(|| std::io::Error::other("no async runtime is running"))?;
     Ok(quinn::Endpoint::new(
@@ -78,39 +69,98 @@ pub fn endpoint(
     )?)
 }
 
-/// For a connection to another relay, which may open more streams than a client.
-pub(crate) fn relay_transport() -> quinn::TransportConfig {
-    let mut transport = transport();
+/// For a connection to another relay, which may open more streams than a client and is not waited for.
+pub(crate) fn relay_transport(bounds: &Bounds) -> quinn::TransportConfig {
+    let mut transport = transport(bounds);
     transport
-        .max_concurrent_bidi_streams(RELAY_STREAMS.into())
-        .max_concurrent_uni_streams(RELAY_STREAMS.into());
+        .max_concurrent_bidi_streams(number(bounds.peer_streams))
+        .max_concurrent_uni_streams(number(bounds.peer_streams))
+        .receive_window(number(bounds.recv_window));
     transport
 }
 
-fn transport() -> quinn::TransportConfig {
+/// What a connection has before its session is admitted.
+fn transport(bounds: &Bounds) -> quinn::TransportConfig {
     let mut transport = quinn::TransportConfig::default();
     transport
-        .max_idle_timeout(quinn::IdleTimeout::try_from(IDLE_TIMEOUT).ok())
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_concurrent_bidi_streams(MAX_BIDI.into())
-        .max_concurrent_uni_streams(MAX_UNI.into())
-        .stream_receive_window(STREAM_WINDOW.into())
-        .receive_window(CONNECTION_WINDOW.into())
-        .send_window(SEND_WINDOW);
+        .max_idle_timeout(quinn::IdleTimeout::try_from(bounds.idle_timeout).ok())
+        .keep_alive_interval(Some(bounds.keep_alive))
+        .max_concurrent_bidi_streams(number(bounds.early_streams))
+        .max_concurrent_uni_streams(number(bounds.early_streams))
+        .stream_receive_window(number(bounds.stream_window))
+        .receive_window(number(bounds.early_recv_window))
+        .send_window(bounds.send_window as u64);
     transport
+}
+
+/// What it has from then on.
+fn open(connection: &quinn::Connection, relay: &Relay, access: &Access) {
+    let bounds = relay.bounds();
+    let (bidi, uni) = match access.peer {
+        Some(_) => (bounds.peer_streams, bounds.peer_streams),
+        None => (bounds.bidi_streams, bounds.uni_streams),
+    };
+    connection.set_receive_window(number(match relay.budget().is_tight() {
+        true => bounds.tight_recv_window,
+        false => bounds.recv_window,
+    }));
+    connection.set_max_concurrent_bi_streams(number(bidi));
+    connection.set_max_concurrent_uni_streams(number(uni));
+}
+
+/// A bound as the transport takes it; beyond what it can say there is none.
+fn number(bound: usize) -> quinn::VarInt {
+    quinn::VarInt::from_u64(bound as u64).unwrap_or(quinn::VarInt::MAX)
 }
 
 /// Accepts connections until the endpoint closes.
 pub async fn accept(endpoint: quinn::Endpoint, relay: Arc<Relay>) {
+    let bounds = relay.bounds();
+    let door = Door::new(bounds.handshakes, bounds.address_handshakes);
     while let Some(incoming) = endpoint.accept().await {
-        let relay = relay.clone();
-        tokio::spawn(async move {
-            let peer = incoming.remote_address();
-            match connection(incoming, &relay).await {
-                Ok(()) => tracing::info!(%peer, "session closed"),
-                Err(error) => tracing::info!(%peer, %error, "session ended"),
+        let Some((incoming, guest)) = greet(incoming, &relay, &door) else {
+            continue;
+        };
+        let (relay, door) = (relay.clone(), door.clone());
+        let peer = incoming.remote_address();
+        let client = tracing::error_span!("client", %peer);
+        let served = async move {
+            match connection(incoming, guest, &door, &relay).await {
+                Ok(()) => tracing::info!("session closed"),
+                Err(error) => tracing::info!(%error, "session ended"),
             }
-        });
+        };
+        tokio::spawn(served.instrument(client));
+    }
+}
+
+/// Decides whether a handshake may begin; otherwise it is answered with as little as possible.
+fn greet(
+    incoming: quinn::Incoming,
+    relay: &Relay,
+    door: &Door,
+) -> Option<(quinn::Incoming, Guest)> {
+    let proven = incoming.remote_address_validated();
+    if relay.is_full() {
+        incoming.refuse();
+        return None;
+    }
+    if !proven && door.inside() >= relay.bounds().unproven_handshakes {
+        // Costs nothing here, and a round trip there; who only claims its address does not come back.
+        if let Err(refused) = incoming.retry() {
+            refused.into_incoming().refuse();
+        }
+        return None;
+    }
+    // An address that is only claimed is not held against whoever has it.
+    let address = incoming.remote_address().ip();
+    match door.enter(proven.then_some(address)) {
+        Ok(guest) => Some((incoming, guest)),
+        Err(full) => {
+            tracing::debug!(%address, %full, "handshake refused");
+            incoming.refuse();
+            None
+        }
     }
 }
 
@@ -118,6 +168,8 @@ pub async fn accept(endpoint: quinn::Endpoint, relay: Arc<Relay>) {
 enum ConnectionError {
     #[error("handshake took too long")]
     Timeout,
+    #[error("not let in: {0}")]
+    Full(#[from] Full),
     #[error("QUIC handshake failed: {0}")]
     Quic(#[from] quinn::ConnectionError),
     #[error("WebTransport handshake failed: {0}")]
@@ -126,19 +178,45 @@ enum ConnectionError {
     Session(#[from] moq_net::Error),
 }
 
-async fn connection(incoming: quinn::Incoming, relay: &Relay) -> Result<(), ConnectionError> {
-    let (session, entry) = tokio::time::timeout(HANDSHAKE_TIMEOUT, admit(incoming, relay))
+async fn connection(
+    incoming: quinn::Incoming,
+    guest: Guest,
+    door: &Door,
+    relay: &Relay,
+) -> Result<(), ConnectionError> {
+    let limit = relay.bounds().handshake_timeout;
+    let address = incoming.remote_address().ip();
+    let proven = incoming.remote_address_validated();
+    let admitted = tokio::time::timeout(limit, async {
+        let connection = incoming.await?;
+        // By now every address is proven.
+        let guest = match proven {
+            true => guest,
+            false => door.enter(Some(address)).inspect_err(|full| {
+                connection.close(BUSY.into(), full.to_string().as_bytes());
+            })?,
+        };
+        let (session, entry) = admit(connection.clone(), relay).await?;
+        Ok::<_, ConnectionError>((connection, guest, session, entry))
+    });
+    let (connection, guest, session, entry) = admitted
         .await
         .map_err(|_elapsed| ConnectionError::Timeout)??;
-    Ok(relay.serve(session, entry).await?)
+    let served = relay.serve_from(session, entry, |access| {
+        drop(guest);
+        open(&connection, relay, access);
+    });
+    Ok(served.await?)
 }
+
+/// The code of a connection that is one too many: as an HTTP status of 503 in the range of the application.
+const BUSY: u32 = 64 + 503;
 
 /// Completes the transport handshake, and decides where there is a request URI.
 async fn admit(
-    incoming: quinn::Incoming,
+    connection: quinn::Connection,
     relay: &Relay,
 ) -> Result<(wt::Session, Entry), ConnectionError> {
-    let connection = incoming.await?;
     let alpn = connection
         .handshake_data()
         .and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok())

@@ -1,9 +1,11 @@
 //! What every connection shares: one origin, one runtime, one way in.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use moq_net::{
     Config, Error, Limits, Origin, OriginProducer, Path, PathOwned, Runtime, Server, Version,
 };
@@ -11,8 +13,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use tokio::sync::Semaphore;
 
+use crate::admission::{Door, Full};
 use crate::auth::{Access, Asked, Authority, Granted, Refusal};
-use crate::host::{HANDSHAKE_TIMEOUT, TokioHost};
+use crate::bounds::Bounds;
+use crate::budget::Budget;
+use crate::host::TokioHost;
 
 /// The relay itself: everything published by one session is offered to all others.
 pub struct Relay {
@@ -20,12 +25,12 @@ pub struct Relay {
     authority: Authority,
     runtime: Runtime,
     versions: Vec<Version>,
-    sessions: AtomicU64,
     fetches: Arc<Semaphore>,
+    bounds: Arc<Bounds>,
+    sessions: Door,
+    budget: Budget,
+    panics: AtomicU64,
 }
-
-/// Groups that are sent over HTTP at a time.
-const HTTP_FETCHES: usize = 256;
 
 impl Relay {
     /// A relay with an empty origin and a fresh random identity, open to everybody who can reach it but web pages that are
@@ -35,12 +40,27 @@ impl Relay {
         Self::with_authority(limits, versions, Authority::open())
     }
 
+    /// The same, with other bounds around the core.
+    #[must_use]
+    pub fn with_bounds(limits: Limits, versions: Vec<Version>, bounds: Bounds) -> Arc<Self> {
+        Self::bounded(limits, versions, Authority::open(), bounds)
+    }
+
     /// The same, open to those that `authority` lets in.
     #[must_use]
     pub fn with_authority(
         limits: Limits,
         versions: Vec<Version>,
         authority: Authority,
+    ) -> Arc<Self> {
+        Self::bounded(limits, versions, authority, Bounds::default())
+    }
+
+    fn bounded(
+        limits: Limits,
+        versions: Vec<Version>,
+        authority: Authority,
+        bounds: Bounds,
     ) -> Arc<Self> {
         let runtime = Runtime::new(TokioHost::default(), limits);
         let origin = Origin::random(&runtime).produce(&runtime);
@@ -49,8 +69,11 @@ impl Relay {
             authority,
             runtime,
             versions,
-            sessions: AtomicU64::new(0),
-            fetches: Arc::new(Semaphore::new(HTTP_FETCHES)),
+            fetches: Arc::new(Semaphore::new(bounds.requests)),
+            sessions: Door::new(bounds.sessions, bounds.sessions),
+            budget: Budget::new(bounds.session_bytes),
+            bounds: Arc::new(bounds),
+            panics: AtomicU64::new(0),
         })
     }
 
@@ -83,7 +106,35 @@ impl Relay {
     /// Sessions being served now.
     #[must_use]
     pub fn sessions(&self) -> u64 {
-        self.sessions.load(Ordering::Relaxed)
+        self.sessions.inside() as u64
+    }
+
+    /// Sessions that ended because of a fault of the relay itself. Anything but 0 is a defect.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    /// What clients may cost it, besides what the core bounds.
+    #[must_use]
+    pub const fn bounds(&self) -> &Arc<Bounds> {
+        &self.bounds
+    }
+
+    /// What all sessions hold together, and who is let go when that is too much.
+    pub(crate) const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Whether another session would be turned away.
+    pub(crate) fn is_full(&self) -> bool {
+        self.sessions.inside() >= self.bounds.sessions
+    }
+
+    /// What the core holds for all sessions together.
+    #[must_use]
+    pub fn stats(&self) -> moq_net::Stats {
+        self.runtime.stats()
     }
 
     /// The rights of a client. Every transport and every HTTP route asks here, so that none can forget a check;
@@ -125,13 +176,26 @@ impl Relay {
         transport: T,
         entry: Entry,
     ) -> Result<(), Error> {
+        self.serve_from(transport, entry, |_admitted| {}).await
+    }
+
+    /// As [`serve`](Self::serve); `admit` is called once it is clear that the client may come in, and what it is.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub(crate) async fn serve_from<T: web_transport_trait::Session>(
+        &self,
+        transport: T,
+        entry: Entry,
+        admit: impl FnOnce(&Access),
+    ) -> Result<(), Error> {
         let mut config = Config::new(self.runtime.clone()).with_versions(self.versions.clone());
         if !matches!(entry, Entry::Setup { .. }) {
             // The request URI said it; the client may then say no more.
             config.path = Some(String::new());
         }
         let server = Server::new(config);
-        let request = tokio::time::timeout(HANDSHAKE_TIMEOUT, server.accept(transport))
+        let request = tokio::time::timeout(self.bounds.handshake_timeout, server.accept(transport))
             .await
             .map_err(|_elapsed| Error::Timeout)??;
         let decided = match entry {
@@ -150,16 +214,31 @@ impl Relay {
                 return Err(error);
             }
         };
+        let _guest = match self.sessions.enter(None) {
+            Ok(guest) => guest,
+            Err(Full::All | Full::Address) => {
+                request.close(&BUSY);
+                return Err(BUSY);
+            }
+        };
+        admit(&access);
         let version = request.version();
         let request = match access.peer {
             Some(_) => request.from_relay(),
             None => request,
         };
-        let (session, mut driver) = request.ok(access.read, access.write);
-        let _counted = Counted::new(&self.sessions);
+        let (session, driver) = request.ok(access.read, access.write);
+        // A fault of ours ends the session it happened in, and no other. What they share is left in order by every step of
+        // the core, whose locks are for that reason not poisoned.
+        let mut driver = AssertUnwindSafe(driver).catch_unwind();
+        let _counted = self.budget.join(&session);
         tracing::info!(%version, "session started");
         let refusal = tokio::select! {
-            result = &mut driver => return result,
+            result = &mut driver => return result.unwrap_or_else(|_panic| {
+                self.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(parent: None, "a session ended because of a fault of the relay");
+                Err(Error::Dropped)
+            }),
             refusal = access.lease.ended() => refusal,
         };
         let error = Error::from(refusal);
@@ -169,6 +248,9 @@ impl Relay {
         Err(error)
     }
 }
+
+/// What a client hears when there are too many: 503, in the range of the application.
+const BUSY: Error = Error::App(503);
 
 /// How long a session whose access is over may take to say so.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -183,19 +265,4 @@ pub enum Entry {
         /// What the client proved to own during the TLS handshake.
         certificate: Option<CertificateDer<'static>>,
     },
-}
-
-struct Counted<'a>(&'a AtomicU64);
-
-impl<'a> Counted<'a> {
-    fn new(counter: &'a AtomicU64) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }

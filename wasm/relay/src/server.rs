@@ -6,6 +6,7 @@ use std::sync::Arc;
 use web_transport_quinn::quinn;
 
 use crate::certificate::Certificate;
+use crate::http;
 use crate::quic::{self, ListenError};
 use crate::relay::Relay;
 use crate::web;
@@ -55,11 +56,14 @@ impl Server {
     /// # Errors
     /// The HTTP listener failed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+        let bounds = self.relay.bounds().clone();
+        let budget = self.relay.budget().clone();
         let accept = quic::accept(self.endpoint.clone(), self.relay);
-        let web = axum::serve(self.web, self.router);
+        let web = http::serve(self.web, self.router, bounds);
         let result = tokio::select! {
             () = accept => Ok(()),
             result = web => result,
+            () = budget.watch() => Ok(()),
             () = stop => Ok(()),
         };
         self.endpoint.close(0u32.into(), b"shutting down");

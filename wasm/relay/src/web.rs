@@ -16,17 +16,15 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::auth::{Access, Asked};
+use crate::bounds::Bounds;
 use crate::fetch;
 use crate::relay::{Entry, Relay};
 
 /// The largest record this end advertises; a WebSocket message carries one.
-const MAX_RECORD: u64 = 16_382;
-/// Streams one peer may have open at a time over WebSocket.
-const MAX_BIDI: u64 = 1_024;
-const MAX_UNI: u64 = 2_048;
-/// Receive windows over WebSocket: one stream, the whole session.
-const STREAM_WINDOW: u64 = 1 << 20;
-const SESSION_WINDOW: u64 = 16 << 20;
+const MAX_RECORD: usize = 16_382;
+
+/// The WebSocket library needs room for what it collects and for one more message.
+const LEAST_UNSENT: usize = 256 << 10;
 
 #[derive(Clone)]
 struct Shared {
@@ -133,6 +131,9 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 }
 
 async fn upgrade(shared: Shared, mut request: Request) -> Response {
+    if shared.relay.is_full() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many sessions\n").into_response();
+    }
     let headers = request.headers();
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
         return (StatusCode::BAD_REQUEST, "missing Sec-WebSocket-Key\n").into_response();
@@ -205,9 +206,14 @@ async fn session(
     protocol: Option<String>,
     access: Access,
 ) {
-    let limits = Some(websocket_limits());
+    let bounds = shared.relay.bounds();
+    let window = match shared.relay.budget().is_tight() {
+        true => bounds.tight_recv_window,
+        false => bounds.recv_window,
+    };
+    let limits = Some(websocket_limits(bounds));
     let socket = WebSocketStream::from_raw_socket(socket, Role::Server, limits).await;
-    let upgraded = upgraded(socket, protocol.as_deref());
+    let upgraded = upgraded(socket, protocol.as_deref(), bounds, window);
     let entry = Entry::Decided(Ok(access));
     match shared.relay.serve(upgraded.accept(), entry).await {
         Ok(()) => tracing::info!("WebSocket session closed"),
@@ -215,32 +221,38 @@ async fn session(
     }
 }
 
-/// What one WebSocket message may be.
-pub(crate) fn websocket_limits() -> WebSocketConfig {
+/// What one WebSocket message may be, and how much may wait to be sent.
+pub(crate) fn websocket_limits(bounds: &Bounds) -> WebSocketConfig {
     WebSocketConfig::default()
-        .max_message_size(Some(64 << 10))
-        .max_frame_size(Some(64 << 10))
+        .max_message_size(Some(bounds.message))
+        .max_frame_size(Some(bounds.message))
+        .max_write_buffer_size(bounds.unsent.max(LEAST_UNSENT))
 }
 
-/// A WebSocket as a transport, on either side.
+/// A WebSocket as a transport, on either side, on which `window` bytes may wait to be read.
 pub(crate) fn upgraded<S>(
     socket: WebSocketStream<S>,
     protocol: Option<&str>,
+    bounds: &Bounds,
+    window: usize,
 ) -> qmux::ws::Upgraded<WebSocketStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut config = qmux::Config::default();
-    config.max_record_size = MAX_RECORD;
-    config.max_streams_bidi = MAX_BIDI;
-    config.max_streams_uni = MAX_UNI;
-    config.max_data = SESSION_WINDOW;
-    config.max_stream_data_bidi_local = STREAM_WINDOW;
-    config.max_stream_data_bidi_remote = STREAM_WINDOW;
-    config.max_stream_data_uni = STREAM_WINDOW;
+    config.max_record_size = MAX_RECORD.min(bounds.message) as u64;
+    config.max_streams_bidi = bounds.bidi_streams as u64;
+    config.max_streams_uni = bounds.uni_streams as u64;
+    config.max_data = window as u64;
+    config.max_stream_data_bidi_local = bounds.stream_window as u64;
+    config.max_stream_data_bidi_remote = bounds.stream_window as u64;
+    config.max_stream_data_uni = bounds.stream_window as u64;
     let upgraded = qmux::ws::Upgraded::new(socket)
         .with_session_config(config)
-        .with_keep_alive(qmux::ws::KeepAlive::default());
+        .with_keep_alive(qmux::ws::KeepAlive::new(
+            bounds.socket_idle / 6,
+            bounds.socket_idle,
+        ));
     match protocol {
         Some(protocol) => upgraded.with_alpn(protocol),
         None => upgraded,

@@ -155,6 +155,11 @@ impl<S: SendStream> Writer<S> {
         finished.map_err(|error| Error::from_transport(&error, self.version))
     }
 
+    /// Whether all of it was written and the end said.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state == State::Closed
+    }
+
     /// Gives up the stream and what it had not delivered, with the code for a group or a track.
     pub fn reset(&mut self, error: &Error) {
         self.reset_about(error, Subject::Data);

@@ -18,7 +18,7 @@ use crate::{
     Config, Driver, Error, Origin, Result, Role, Session, Version,
     coding::{Reader, Writer},
     held::Held,
-    rate::{Bucket, Rate},
+    rate::Bucket,
     session::Control,
     tasks::TaskSet,
 };
@@ -235,18 +235,9 @@ pub(crate) fn start<T: wt::Session>(
     let limits = config.runtime.limits();
     let held = Held::new(&config.runtime);
     let control = Control::new(held.clone());
-    let announces = match config.peer {
-        true => limits.peer_announces,
-        false => limits.announces,
-    };
-    // All that a relay may announce may come at once.
-    let announcing = Rate {
-        burst: match config.peer {
-            true => u32::try_from(announces).unwrap_or(u32::MAX),
-            false => limits.announce_rate.burst,
-        },
-        ..limits.announce_rate
-    };
+    let relay = config.peer;
+    let number = |relays, others| if relay { relays } else { others };
+    let rate = |relays, others| if relay { relays } else { others };
     let set = TaskSet::default();
     let version = agreed.version;
     let link = Arc::new(Link {
@@ -267,9 +258,10 @@ pub(crate) fn start<T: wt::Session>(
         subscriptions: super::subscriber::Subscriptions::new(limits.group_rate),
         assembly: super::subscriber::Assembly::new(&config.runtime, &held),
         pins: super::publisher::Pins::new(limits.viewer_bytes, &held),
-        lookups: super::publisher::Lookups::new(limits.lookup_rate),
-        announces,
-        announcing: Bucket::new(announcing),
+        lookups: super::publisher::Lookups::new(rate(limits.peer_lookup_rate, limits.lookup_rate)),
+        announces: number(limits.peer_announces, limits.announces),
+        subscriptions_served: number(limits.peer_subscriptions, limits.subscriptions),
+        announcing: Bucket::new(rate(limits.peer_announce_rate, limits.announce_rate)),
         resets: Bucket::new(limits.reset_rate),
         held,
         going_away: AtomicBool::new(false),

@@ -64,7 +64,7 @@ async fn stream<T: wt::Session>(
         ControlType::Subscribe => subscribe::serve(&link, &mut send, &mut recv).await,
         ControlType::Fetch => fetch::serve(&link, &mut send, &mut recv).await,
         ControlType::Track => track::serve(&link, &mut send, &mut recv).await,
-        ControlType::Probe => estimate::serve(&link, &mut send, &mut recv)
+        ControlType::Probe => Box::pin(estimate::serve(&link, &mut send, &mut recv))
             .await
             .map_err(Refusal::control),
         ControlType::Goaway => drain::receive(&link, &mut recv)
@@ -77,7 +77,8 @@ async fn stream<T: wt::Session>(
         Ok(()) => {}
         Err(Refusal { error, subject }) => {
             tracing::debug!(?kind, %error, "request ended");
-            if recv.was_reset() {
+            // Published peers also reset what has been answered.
+            if recv.was_reset() && !send.is_finished() {
                 link.count_reset();
             }
             link.refuse(&mut send, &mut recv, &error, subject);

@@ -62,6 +62,8 @@ pub(crate) struct Link<T: wt::Session> {
     pub(super) announces: usize,
     /// How often the peer may change them.
     pub(super) announcing: Bucket,
+    /// The most subscriptions the peer may have.
+    pub(super) subscriptions_served: usize,
     /// How often the peer may give up a stream.
     pub(super) resets: Bucket,
     /// Whether GOAWAY has come, which it may once.

@@ -43,13 +43,8 @@ async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStre
     let limit = link.runtime.limits().control_timeout;
     let result = match link.deadline(limit, recv.decode_maybe()).await {
         Ok(Some(DataType::Group)) => match group::header(&link, &mut recv).await {
-            Ok(header) => group::receive(&link, &mut recv, header).await,
-            Err(error) => {
-                if recv.was_reset() {
-                    link.count_reset();
-                }
-                Err(error)
-            }
+            Ok(header) => Box::pin(group::receive(&link, &mut recv, header)).await,
+            Err(error) => Err(error),
         },
         Ok(Some(DataType::Setup)) => {
             // Whatever is wrong with it, there is no session without it.
@@ -66,10 +61,8 @@ async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStre
             link.count_reset();
             return link.count_empty();
         }
-        Err(_) if recv.is_over() => {
-            link.count_reset();
-            return link.count_empty();
-        }
+        // An honest publisher resets groups that are too old, and the reset may overtake the rest.
+        Err(_) if recv.is_over() => return link.count_empty(),
         Err(error) => Err(error),
     };
     if let Err(error) = result {

@@ -15,7 +15,7 @@ use wt::{proto::ConnectRequest, quinn};
 
 use super::tls::{self, Identity, TlsError, Trust};
 use super::{DialFlags, shown};
-use crate::host::HANDSHAKE_TIMEOUT;
+use crate::bounds::Bounds;
 use crate::{quic, web};
 
 /// Why another relay was not reached. Holds neither tokens nor queries.
@@ -71,6 +71,7 @@ pub struct Dialer {
     identity: Option<Identity>,
     token: Option<PathBuf>,
     http: reqwest::Client,
+    bounds: Bounds,
 }
 
 impl Dialer {
@@ -85,6 +86,7 @@ impl Dialer {
             identity: Identity::new(flags)?,
             token: flags.dial_token.clone(),
             http: reqwest::Client::new(),
+            bounds: Bounds::default(),
         })
     }
 
@@ -112,7 +114,7 @@ impl Dialer {
                 _ => self.quic(&url, config).await,
             }
         };
-        tokio::time::timeout(HANDSHAKE_TIMEOUT, dialing)
+        tokio::time::timeout(self.bounds.handshake_timeout, dialing)
             .await
             .map_err(|_elapsed| DialError::Timeout)?
     }
@@ -158,7 +160,7 @@ impl Dialer {
         let tls = tls::client(trust, self.identity.as_ref(), protocols)?;
         let tls: quinn::crypto::rustls::QuicClientConfig = tls.try_into()?;
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
-        config.transport_config(Arc::new(quic::relay_transport()));
+        config.transport_config(Arc::new(quic::relay_transport(&self.bounds)));
         Ok(config)
     }
 
@@ -233,12 +235,13 @@ async fn upgrade<S>(
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = Some(web::websocket_limits());
+    let bounds = Bounds::default();
+    let limits = Some(web::websocket_limits(&bounds));
     let (socket, response) =
         tokio_tungstenite::client_async_with_config(request, socket, limits).await?;
     let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
     let chosen = chosen.and_then(|chosen| chosen.to_str().ok());
-    let transport = web::upgraded(socket, chosen).connect();
+    let transport = web::upgraded(socket, chosen, &bounds, bounds.recv_window).connect();
     Ok(Client::new(config).connect(transport).await?)
 }
 

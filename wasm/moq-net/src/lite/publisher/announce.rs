@@ -23,6 +23,16 @@ pub(super) async fn serve<T: wt::Session>(
     recv: &mut Reader<T::RecvStream>,
 ) -> Served {
     let request: AnnounceRequest = request(link, recv).await?;
+    // As for subscriptions: on the heap from here on.
+    Box::pin(announced(link, send, recv, request)).await
+}
+
+async fn announced<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    send: &mut Writer<T::SendStream>,
+    recv: &mut Reader<T::RecvStream>,
+    request: AnnounceRequest,
+) -> Served {
     let _seat = seat(link, Gauge::Interests, link.runtime.limits().interests)?;
     if let Some(hop) = request.exclude_hop {
         link.add_peer_hop(hop);

@@ -27,6 +27,16 @@ pub(super) async fn serve<T: wt::Session>(
     recv: &mut Reader<T::RecvStream>,
 ) -> Served {
     let fetch: Fetch = request(link, recv).await?;
+    // As for subscriptions: on the heap from here on.
+    Box::pin(fetched(link, send, recv, fetch)).await
+}
+
+async fn fetched<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    send: &mut Writer<T::SendStream>,
+    recv: &mut Reader<T::RecvStream>,
+    fetch: Fetch,
+) -> Served {
     // Published 05 reads an early FIN as a cancel; 05-wip, where it was an ordinary thing to do, does not.
     let fin_cancels = !link.version.has_fetch_ok();
     let work = async {

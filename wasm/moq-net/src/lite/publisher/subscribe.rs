@@ -30,11 +30,17 @@ pub(super) async fn serve<T: wt::Session>(
     recv: &mut Reader<T::RecvStream>,
 ) -> Served {
     let subscribe: Subscribe = request(link, recv).await?;
-    let _seat = seat(
-        link,
-        Gauge::Subscriptions,
-        link.runtime.limits().subscriptions,
-    )?;
+    // On the heap from here on: a stream that has asked for nothing must not cost what a served one does.
+    Box::pin(subscribed(link, send, recv, subscribe)).await
+}
+
+async fn subscribed<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    send: &mut Writer<T::SendStream>,
+    recv: &mut Reader<T::RecvStream>,
+    subscribe: Subscribe,
+) -> Served {
+    let _seat = seat(link, Gauge::Subscriptions, link.subscriptions_served)?;
     let id = subscribe.id;
     let Some((subscriber, preferences)) = resolve(link, recv, subscribe).await? else {
         // Gone before there was anything to serve: as polite as an ordinary end.

@@ -18,9 +18,12 @@ pub(super) async fn serve<T: wt::Session>(
     recv: &mut Reader<T::RecvStream>,
 ) -> Served {
     let query: TrackQuery = request(link, recv).await?;
-    let info = lookup::track(link, &query.broadcast, &query.track, |track| async move {
-        track.info().await.map_err(Refusal::data)
-    });
+    let info = Box::pin(lookup::track(
+        link,
+        &query.broadcast,
+        &query.track,
+        |track| async move { track.info().await.map_err(Refusal::data) },
+    ));
     let info = unless_abandoned(recv, true, info).await?;
     send.put(&TrackInfo {
         priority: info.priority,
