@@ -12,7 +12,6 @@ use support::{
     transport::Options,
     upstream::Upstream,
 };
-use web_transport_trait::SendStream as _;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -97,6 +97,14 @@ async fn measured(
         return (StatusCode::URI_TOO_LONG, "target too long\n").into_response();
     }
     let headers = request.headers();
+    let head: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if head > bounds.head {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return (status, "head too long\n").into_response();
+    }
     let empty = headers
         .get(header::CONTENT_LENGTH)
         .is_none_or(|length| length == "0");

@@ -17,7 +17,7 @@ pub(super) use assembly::Assembly;
 pub(super) use frames::{Intake, receive};
 pub(super) use table::{Registration, Subscriptions};
 
-use super::{DataType, session::Link};
+use super::{DataType, GroupHeader, session::Link};
 use crate::{Error, Result, Subject, coding::Reader, held::Gauge};
 
 /// Takes every stream and datagram the peer sends, and asks for its announcements.
@@ -40,35 +40,52 @@ pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
 /// Reads what a stream is for, and takes it.
 async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStream>) {
     let _seat = link.held.seat(Gauge::Streams);
-    let limit = link.runtime.limits().control_timeout;
-    let result = match link.deadline(limit, recv.decode_maybe()).await {
-        Ok(Some(DataType::Group)) => match group::header(&link, &mut recv).await {
-            Ok(header) => Box::pin(group::receive(&link, &mut recv, header)).await,
-            Err(error) => Err(error),
-        },
-        Ok(Some(DataType::Setup)) => {
-            // Whatever is wrong with it, there is no session without it.
-            if let Err(error) = setup(&link, &mut recv).await {
-                link.fail(match error {
-                    Error::Decode(_) | Error::TooManyParameters | Error::Timeout => error,
-                    _ => Error::ProtocolViolation,
-                });
-            }
-            return;
-        }
-        // Over before it began.
-        Ok(None) => {
-            link.count_reset();
-            return link.count_empty();
-        }
-        // An honest publisher resets groups that are too old, and the reset may overtake the rest.
-        Err(_) if recv.is_over() => return link.count_empty(),
+    // Each stage lives on the heap for as long as it lasts: streams that wait must cost little.
+    let result = match Box::pin(purpose(&link, &mut recv)).await {
+        Ok(Some(header)) => Box::pin(group::receive(&link, &mut recv, header)).await,
+        Ok(None) => return,
         Err(error) => Err(error),
     };
     if let Err(error) = result {
         tracing::trace!(%error, "stream ended");
         link.check(&error);
         recv.stop_about(&error, Subject::Data);
+    }
+}
+
+/// Reads which group a stream carries; `None` when it carries none and is done with.
+///
+/// # Errors
+/// Why it is refused.
+async fn purpose<T: wt::Session>(
+    link: &Arc<Link<T>>,
+    recv: &mut Reader<T::RecvStream>,
+) -> Result<Option<GroupHeader>> {
+    let limit = link.runtime.limits().control_timeout;
+    match link.deadline(limit, recv.decode_maybe()).await {
+        Ok(Some(DataType::Group)) => group::header(link, recv).await.map(Some),
+        Ok(Some(DataType::Setup)) => {
+            // Whatever is wrong with it, there is no session without it.
+            if let Err(error) = setup(link, recv).await {
+                link.fail(match error {
+                    Error::Decode(_) | Error::TooManyParameters | Error::Timeout => error,
+                    _ => Error::ProtocolViolation,
+                });
+            }
+            Ok(None)
+        }
+        // Over before it began, which no honest peer does often.
+        Ok(None) => {
+            link.count_reset();
+            link.count_empty();
+            Ok(None)
+        }
+        // An honest publisher resets groups that are too old, and the reset may overtake the rest.
+        Err(_) if recv.is_over() => {
+            link.count_empty();
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -83,7 +83,8 @@ async fn write<T: wt::Session>(
     loop {
         let ended = content.collect(send)?;
         if send.queued() > 0 {
-            link.deadline(stall, pin.unless_given_up(content.sent(), send.flush()))
+            let sent = content.sent().saturating_sub(send.queued());
+            link.deadline(stall, pin.unless_given_up(sent, send.flush()))
                 .await?;
         }
         if ended {

@@ -87,8 +87,8 @@ impl<T: wt::Session> Outgoing<T> {
         loop {
             let ended = content.collect(writer)?;
             if writer.queued() > 0 {
-                pin.unless_given_up(content.sent(), self.flush(writer))
-                    .await?;
+                let sent = content.sent().saturating_sub(writer.queued());
+                pin.unless_given_up(sent, self.flush(writer)).await?;
             }
             if ended {
                 break;
