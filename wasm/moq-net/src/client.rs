@@ -85,8 +85,8 @@ impl Config {
 
     /// Says that the other side is a relay of the same operator.
     #[must_use]
-    pub const fn with_relay_peer(mut self) -> Self {
-        self.relay_peer = true;
+    pub const fn with_peer(mut self, peer: bool) -> Self {
+        self.peer = peer;
         self
     }
 

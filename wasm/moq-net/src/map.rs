@@ -101,12 +101,16 @@ impl<K: Ord, V> Map<K, V> {
         K: Borrow<Q>,
     {
         let at = self.index.remove(key)?;
-        self.take(at)
+        let value = self.take(at);
+        self.give_back();
+        value
     }
 
     pub(crate) fn pop_first(&mut self) -> Option<(K, V)> {
         let (key, at) = self.index.pop_first()?;
-        Some((key, self.take(at)?))
+        let value = self.take(at)?;
+        self.give_back();
+        Some((key, value))
     }
 
     /// In the order of the keys.
@@ -148,6 +152,7 @@ impl<K: Ord, V> Map<K, V> {
             }
             kept
         });
+        self.give_back();
     }
 
     /// Takes out what lies at `key` or behind it.
@@ -168,13 +173,30 @@ impl<K: Ord, V> Map<K, V> {
         let value = self.values.get_mut(at)?.take();
         self.free.push(at);
         if self.free.len() == self.values.len() {
-            // What grew for a burst is given back after it.
             self.values = Vec::new();
             self.free = Vec::new();
         }
         value
     }
+
+    /// What grew for a burst is given back after it, also where something always stays.
+    fn give_back(&mut self) {
+        if self.values.len() < SPARSE || self.index.len() > self.values.len() / 4 {
+            return;
+        }
+        let mut values = Vec::with_capacity(self.index.len() * 2);
+        for at in self.index.values_mut() {
+            let value = self.values.get_mut(*at as usize).and_then(Option::take);
+            *at = values.len() as u64;
+            values.push(value);
+        }
+        self.values = values;
+        self.free = Vec::new();
+    }
 }
+
+/// Below this many places none is given back.
+const SPARSE: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -222,6 +244,19 @@ mod tests {
             }
             assert!(map.into_values().eq(tree.into_values()));
         }
+    }
+
+    #[test]
+    fn what_stays_after_a_burst_takes_little() {
+        let mut map = Map::new();
+        for key in 0..10_000_u64 {
+            map.insert(key, key);
+        }
+        for key in 0..9_990_u64 {
+            assert_eq!(map.remove(&key), Some(key));
+        }
+        assert!(map.values.capacity() < 200, "{}", map.values.capacity());
+        assert!(map.values().copied().eq(9_990..10_000));
     }
 
     #[test]
