@@ -19,9 +19,9 @@ use moq_net::{
 use support::{
     net::{Connection, End as Ends, Net, path},
     raw::{Raw, hex, stopped},
-    transport::{Options, Transport},
+    transport::Options,
 };
-use web_transport_trait::{SendStream as _, Session as _};
+use web_transport_trait::Session as _;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -76,7 +76,7 @@ const VERSION: Version = Version::Lite05;
 
 /// Somebody who publishes and somebody who watches over the same relay, and must not notice the flood.
 struct Canary {
-    origin: OriginProducer,
+    _origin: OriginProducer,
     track: TrackProducer,
     viewer: TrackSubscriber,
     /// When it was last written, in milliseconds.
@@ -102,7 +102,7 @@ impl Canary {
         let pending = found.unwrap().track("v").unwrap().subscribe(wish).unwrap();
         let viewer_end = net.executor.run_until(pending).unwrap();
         let mut this = Self {
-            origin: far,
+            _origin: far,
             track,
             viewer: viewer_end,
             clock: 0,
@@ -301,8 +301,13 @@ fn frames_that_are_only_declared_cost_nothing() {
         .map(|sequence| raw.uni(&header(sequence)))
         .collect();
     let held = live() - before - own;
+    // A group, a frame, their reader and its timer: about 3 KiB where pointers have 64 bits.
+    let most = match cfg!(target_pointer_width = "64") {
+        true => 6 * MIB,
+        false => 4 * MIB,
+    };
     assert!(
-        held < 4 * MIB,
+        held < most,
         "{held} bytes for 2047 headers, {own} of the test's own"
     );
     canary.sings(&net);

@@ -63,7 +63,7 @@ pub struct Bounds {
     /// Time without a message after which a WebSocket is lost.
     pub socket_idle: Duration,
 
-    /// Lines of the log that one client may cause in a second. More are counted, and the count is logged.
+    /// Lines of the log (not of debugging) that one client may cause in a second. More are counted, and the count is logged.
     pub log_lines: u32,
     /// Bytes of a text from a client in the log. A longer one is cut.
     pub log_text: usize,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tracing::span::{Attributes, Id};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::debug_fn;
@@ -111,6 +111,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for PerClient {
     }
 
     fn event_enabled(&self, event: &Event<'_>, context: &Context<'_, S>) -> bool {
+        // Who asks for these wants to see all of them.
+        if *event.metadata().level() > Level::INFO {
+            return true;
+        }
         let Some(scope) = context.event_scope(event) else {
             return true;
         };
