@@ -4,6 +4,7 @@ import * as argument from "./argument.ts";
 import { usage } from "./error.ts";
 import type { Origin } from "./origin.ts";
 import type { WaitOptions } from "./pending.ts";
+import type { Token } from "./token.ts";
 
 /** Options of `connect`. */
 export interface ConnectOptions extends WaitOptions {
@@ -13,8 +14,8 @@ export interface ConnectOptions extends WaitOptions {
 	consume?: Origin;
 	/** Offer only these, newest first. Default: moq-lite 06 to 01. */
 	versions?: readonly Version[];
-	/** Sent as `?jwt=` with the address. */
-	token?: string | (() => string | Promise<string>);
+	/** Sent as `?jwt=` with the address, and kept nowhere. A function is asked at every dial, for a fresh one. */
+	token?: Token;
 	/**
 	 * SHA-256 of certificates to accept besides the platform's trust, as hex text or 32 bytes. With an `http:` address
 	 * and nothing given here, it is fetched from `/certificate.sha256`.

@@ -25,8 +25,9 @@ function sharedRuntime(): Pending<Runtime> {
  * Connect to a relay. `url` is its `https:` address; the path is the part of its namespace that is asked for. With an
  * `http:` address, for development, the relay's certificate is fetched from there first.
  *
- * Rejects with a TransportError when nothing can be reached, an UnauthorizedError or VersionError when the relay
- * refuses, a TimeoutError after 15 s, a WorkerError when the worker does not come up, a UsageError for a wrong option.
+ * Rejects with a TransportError when nothing can be reached, an UnauthorizedError when the relay does not let this token
+ * in (trying again is of no use then) or the token function fails, a VersionError when it speaks no version of ours, a
+ * TimeoutError after 15 s, a WorkerError when the worker does not come up, a UsageError for a wrong option.
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Pending<Connection> {
 	return new Pending((resolve, reject) => {

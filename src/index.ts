@@ -58,6 +58,7 @@ export type { FrameData, WriteOptions } from "./payload.ts";
 export { Pending, type PendingStart, type PendingStatus, type WaitOptions } from "./pending.ts";
 export type { RejectReason } from "./question.ts";
 export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./runtime.ts";
+export type { Token } from "./token.ts";
 export { type FetchOptions, PendingSubscription, TrackConsumer } from "./track-consumer.ts";
 export { type FrameInit, TrackProducer } from "./track-producer.ts";
 export { BroadcastDynamic, TrackRequest } from "./track-request.ts";

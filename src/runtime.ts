@@ -10,6 +10,7 @@ import { startWorker } from "./link/start.ts";
 import { type WasmSource, wasmLocator } from "./link/wasm.ts";
 import { makeOrigin, type Origin } from "./origin.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
+import { askToken } from "./token.ts";
 
 /** Options of {@link loadRuntime}. */
 export interface RuntimeOptions extends WaitOptions {
@@ -106,9 +107,7 @@ export class Runtime {
 	declare [Symbol.asyncDispose]: () => Promise<void>;
 
 	async #connect(dial: DialData, options: ConnectOptions, signal: AbortSignal): Promise<Connection> {
-		const { token } = options;
-		const asked = typeof token === "function" ? await token() : token;
-		signal.throwIfAborted();
+		const asked = await askToken(options.token, signal);
 		const shared = options.publish && options.consume ? undefined : makeOrigin(this.#link);
 		const publish = options.publish ?? shared;
 		const consume = options.consume ?? shared;

@@ -110,6 +110,11 @@ function race(
 		const lost = (name: string, error: ErrorData) => {
 			if (settled) return;
 			failures.set(name, error);
+			// The other way leads to the same relay, which has decided.
+			if (error.kind === "unauthorized") {
+				finish();
+				return reject(error);
+			}
 			second?.();
 			if (failures.size < 2) return;
 			finish();

@@ -6,6 +6,7 @@ import type { Address } from "./address.ts";
 import { describe, failure } from "./failure.ts";
 import type { WebTransportLike } from "./like.ts";
 import { openTransport } from "./pump.ts";
+import { refusal } from "./refusal.ts";
 
 /** What one dial is given. */
 export interface WebSocketDial {
@@ -37,6 +38,9 @@ export async function dialWebSocket({ address, protocols, signal }: WebSocketDia
 	} catch (error) {
 		session.close();
 		if (signal.aborted) throw signal.reason;
+		const refused = await refusal(address.webSocket, signal);
+		if (signal.aborted) throw signal.reason;
+		if (refused) throw refused;
 		throw failure(
 			"transport",
 			`websocket to ${address.webSocket.host}: ${describe(error)} ` +

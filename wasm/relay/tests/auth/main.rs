@@ -5,6 +5,7 @@ mod keys;
 mod matrix;
 mod names;
 mod pages;
+mod paths;
 mod peers;
 mod process;
 mod process_dial;

@@ -1,0 +1,127 @@
+import { type Connection, loadRuntime, type MoqError, type Runtime, UnauthorizedError, UsageError } from "moq-worker";
+import { afterEach, beforeEach, expect, inject, test, vi } from "vitest";
+
+const { url, key } = inject("guardedRelay");
+const TRANSPORTS = ["webtransport", "websocket", "auto"] as const;
+
+interface Claims {
+	root?: string;
+	put?: string[];
+	get?: string[];
+	exp?: number;
+}
+
+const seconds = () => Date.now() / 1000;
+
+function base64url(bytes: Uint8Array): string {
+	const text = btoa(String.fromCharCode(...bytes));
+	return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** A token signed with the secret of the relay. */
+async function sign(claims: Claims): Promise<string> {
+	const part = (value: object) => base64url(new TextEncoder().encode(JSON.stringify(value)));
+	const message = `${part({ alg: "HS256", kid: key.kid })}.${part({ exp: seconds() + 60, ...claims })}`;
+	const secret = { kty: "oct", alg: "HS256", k: key.k };
+	const hmac = await crypto.subtle.importKey("jwk", secret, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+	const signature = await crypto.subtle.sign("HMAC", hmac, new TextEncoder().encode(message));
+	return `${message}.${base64url(new Uint8Array(signature))}`;
+}
+
+let runtime: Runtime;
+const unhandled = vi.fn();
+globalThis.addEventListener("unhandledrejection", unhandled);
+
+beforeEach(async () => {
+	runtime = await loadRuntime();
+});
+
+afterEach(async () => {
+	await expect.poll(async () => (await runtime.stats()).ids.connection ?? 0).toBe(0);
+	await runtime.close();
+	expect(unhandled).not.toHaveBeenCalled();
+});
+
+const failure = async (connecting: PromiseLike<Connection>): Promise<MoqError | undefined> => {
+	try {
+		(await connecting).close();
+		return undefined;
+	} catch (error) {
+		return error as MoqError;
+	}
+};
+
+test.each(TRANSPORTS)(
+	"a token function is asked at every dial, and its token opens what it grants (%s)",
+	async (transport) => {
+		const token = vi.fn(() => sign({ root: "demo", put: ["me"], get: ["me"] }));
+		const publisher = await runtime.connect(`${url}/demo`, { transport, token });
+		const viewer = await runtime.connect(`${url}/demo/me`, { transport, token });
+		expect(token).toHaveBeenCalledTimes(2);
+		const broadcast = publisher.createBroadcast(`me/${transport}`);
+		broadcast.createTrack("chat").writeFrame("hello");
+		const found = await viewer.waitForBroadcast(transport);
+		for await (const group of await found.track("chat").subscribe()) {
+			expect((await group.readFrame())?.text()).toBe("hello");
+			break;
+		}
+		publisher.close();
+		viewer.close();
+	},
+);
+
+test.each(TRANSPORTS)(
+	"what the relay does not let in is unauthorized, says so, and is not worth a retry (%s)",
+	async (transport) => {
+		const cases: [string, string | undefined][] = [
+			["/demo", undefined],
+			["/demo", "no.token.this"],
+			["/demo", await sign({ get: [""], exp: seconds() - 1 })],
+			["/other", await sign({ root: "demo", get: [""] })],
+		];
+		for (const [path, token] of cases) {
+			const options = token === undefined ? { transport } : { transport, token: () => token };
+			const error = await failure(runtime.connect(url + path, options));
+			expect(error).toBeInstanceOf(UnauthorizedError);
+			expect(error).toMatchObject({ kind: "unauthorized", retryable: false });
+			for (const part of token?.split(".") ?? []) expect(`${error} ${JSON.stringify(error)}`).not.toContain(part);
+		}
+	},
+);
+
+test("the relay's reason reaches the page where the browser hides the status", async () => {
+	const token = await sign({ get: [""], exp: seconds() - 1 });
+	const error = await failure(runtime.connect(url, { transport: "websocket", token }));
+	expect(error?.message).toContain("the token has expired");
+});
+
+test.each(["webtransport", "websocket"] as const)(
+	"a connection ends as unauthorized when its token does (%s)",
+	async (transport) => {
+		const exp = seconds() + 2;
+		const connection = await runtime.connect(url, { transport, token: await sign({ get: [""], exp }) });
+		const error = await connection.closed.then(
+			() => undefined,
+			(reason: unknown) => reason,
+		);
+		const late = seconds() - exp;
+		expect(error).toBeInstanceOf(UnauthorizedError);
+		expect(late).toBeGreaterThan(-0.1);
+		expect(late).toBeLessThan(1);
+	},
+);
+
+test("a token function that fails, or gives no text, is named", async () => {
+	const cause = new Error("no session");
+	const failing = await failure(runtime.connect(url, { token: () => Promise.reject(cause) }));
+	expect(failing).toBeInstanceOf(UnauthorizedError);
+	expect(failing).toMatchObject({ cause, retryable: false });
+	const wrong = await failure(runtime.connect(url, { token: (() => 7) as unknown as () => string }));
+	expect(wrong).toBeInstanceOf(UsageError);
+});
+
+test("a connect is cancelled while its token function thinks", async () => {
+	const connecting = runtime.connect(url, { token: () => new Promise<string>(() => undefined) });
+	connecting.cancel();
+	expect(await failure(connecting)).toMatchObject({ kind: "cancelled" });
+});
