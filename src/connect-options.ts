@@ -14,7 +14,7 @@ export interface ConnectOptions extends WaitOptions {
 	consume?: Origin;
 	/** Offer only these, newest first. Default: moq-lite 06 to 01. */
 	versions?: readonly Version[];
-	/** Sent as `?jwt=` with the address, and kept nowhere. A function is asked at every dial, for a fresh one. */
+	/** Sent as `?jwt=` with the address. A function is asked at every dial, also when the connection follows a relay that goes away. */
 	token?: Token;
 	/**
 	 * SHA-256 of certificates to accept besides the platform's trust, as hex text or 32 bytes. With an `http:` address

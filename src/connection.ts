@@ -1,6 +1,6 @@
 import type { DialData, Id } from "../worker/protocol/control.ts";
 import type { BandwidthData, CloseData, SessionStatsData, Version } from "../worker/protocol/model.ts";
-import type { ConnectedData, ConnectionEvent } from "../worker/protocol/port.ts";
+import type { ConnectedData, ConnectionEvent, ConnectionRequest } from "../worker/protocol/port.ts";
 import { Anchor, anchorOf } from "./anchor.ts";
 import type { AnnounceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
@@ -10,11 +10,12 @@ import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "./broadcas
 import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import type { DynamicHandler } from "./dynamic.ts";
-import { errorFrom, type MoqError } from "./error.ts";
+import { errorFrom, errorFromUnknown, type MoqError } from "./error.ts";
 import { TypedEventTarget } from "./events.ts";
 import type { Link } from "./link/link.ts";
 import type { Origin } from "./origin.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
+import { askToken, type Token } from "./token.ts";
 
 /** How far a connection is. */
 export type ConnectionState = "connected" | "closed";
@@ -63,13 +64,14 @@ interface Made {
 	publish: Origin;
 	consume: Origin;
 	connected: ConnectedData;
+	token?: Token | undefined;
 }
 
-/** Connect by way of `link`. The origins are those of the caller, or made for this connection. */
+/** Connect by way of `link`. The origins are those of the caller, or made for this connection; `token` is for further dials. */
 export let openConnection: (
 	link: Link,
 	dial: DialData,
-	origins: { publish: Origin; consume: Origin },
+	by: { publish: Origin; consume: Origin; token?: Token | undefined },
 	options: WaitOptions | undefined,
 ) => Pending<Connection>;
 
@@ -85,14 +87,20 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	 */
 	readonly closed: Promise<CloseInfo>;
 	readonly #anchor: Anchor;
+	readonly #port: MessagePort;
+	readonly #token: Token | undefined;
+	/** Stops what is under way for the connection. */
+	readonly #over = new AbortController();
 	readonly #estimates = new Set<(estimate: Bandwidth | undefined) => void>();
 	#url: string;
 	#connected: ConnectedData;
 	#estimate: Bandwidth | undefined;
 	#state: ConnectionState = "connected";
 
-	private constructor({ anchor, port, url, publish, consume, connected }: Made) {
+	private constructor({ anchor, port, url, publish, consume, connected, token }: Made) {
 		super();
+		this.#port = port;
+		this.#token = token;
 		this.#anchor = anchor;
 		this.#url = url;
 		this.#connected = connected;
@@ -129,10 +137,11 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	}
 
 	static {
-		openConnection = (link, dial, origins, options) =>
+		openConnection = (link, data, by, options) =>
 			new Pending((resolve, reject) => {
-				const publish = anchorOf(origins.publish, "publish");
-				const consume = anchorOf(origins.consume, "consume");
+				const publish = anchorOf(by.publish, "publish");
+				const consume = anchorOf(by.consume, "consume");
+				const dial = typeof by.token === "function" ? { ...data, asksToken: true } : data;
 				const { port1, port2 } = new MessageChannel();
 				const anchor = new Anchor(link, "connection");
 				const args = { connection: anchor.id, dial, publish: publish.id, consume: consume.id, port: port2 };
@@ -140,7 +149,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 				const address = url.origin + url.pathname;
 				link.call("connect", args, {
 					resolve: (connected) => {
-						if (anchor.isLive) resolve(new Connection({ anchor, port: port1, url: address, ...origins, connected }));
+						if (anchor.isLive) resolve(new Connection({ anchor, port: port1, url: address, ...by, connected }));
 					},
 					reject: (error) => {
 						port1.close();
@@ -266,6 +275,9 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			case "goaway":
 				this.emit("goaway", { uri: event.uri });
 				return;
+			case "token":
+				void this.#answerToken();
+				return;
 			case "moved":
 				this.#url = event.url;
 				this.#connected = event.connected;
@@ -281,9 +293,24 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		}
 	}
 
+	/** Give the worker a token for another dial. It goes nowhere else. */
+	async #answerToken(): Promise<void> {
+		const answer: ConnectionRequest = { type: "token" };
+		try {
+			const token = await askToken(this.#token, this.#over.signal);
+			if (token !== undefined) answer.token = token;
+		} catch (error) {
+			const { kind, message } = errorFromUnknown(error);
+			answer.error = { kind, message };
+		}
+		// Without effect once the connection has ended.
+		this.#port.postMessage(answer);
+	}
+
 	#ended(error: MoqError | undefined): void {
 		if (this.#state === "closed") return;
 		this.#state = "closed";
+		this.#over.abort();
 		for (const hear of this.#estimates) hear(undefined);
 		this.#estimates.clear();
 		this.emit("statechange", this.#state);

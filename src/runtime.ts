@@ -114,7 +114,8 @@ export class Runtime {
 		if (!publish || !consume) throw usage("publish and consume must be origins");
 		try {
 			const addressed = asked === undefined ? dial : withToken(dial, asked);
-			return await openConnection(this.#link, addressed, { publish, consume }, { signal });
+			const { token } = options;
+			return await openConnection(this.#link, addressed, { publish, consume, token }, { signal });
 		} catch (error) {
 			shared?.close();
 			throw error;

@@ -85,7 +85,11 @@ export async function buildRelay() {
 	return path;
 }
 
-/** Starts the embedded relay, which chooses its own port and says where it listens. */
+/**
+ * Starts the embedded relay, which chooses its own port and says where it listens.
+ *
+ * @param {{ program?: string, port?: number, args?: string[], core?: number, line?: (text: string) => void }} [options]
+ */
 export async function startOurRelay({ program, port = 0, args = [], core, line = () => {} } = {}) {
 	const path = program ?? (await buildRelay());
 	const log = logTail();

@@ -7,6 +7,7 @@ import { CLOSE_DEADLINE_MS, CONNECT_DEADLINE_MS } from "../protocol/limits.ts";
 import type { CloseData, SessionStatsData } from "../protocol/model.ts";
 import type { ConnectedData, ConnectionEvent } from "../protocol/port.ts";
 import { redirected } from "./redirect.ts";
+import { freshToken } from "./token.ts";
 
 /** How long a session that was replaced may go on with what it carries: less than peers give it. */
 const DRAIN_MS = 8_000;
@@ -174,7 +175,8 @@ export class ConnectionEntry {
 		const moving = new AbortController();
 		this.#moving = moving;
 		try {
-			const connected = await this.#establish(dial, to, origins, moving);
+			const now = await freshToken(this.#port, to, uri, moving.signal);
+			const connected = await this.#establish(dial, now, origins, moving);
 			const { origin, pathname } = new URL(to.url);
 			this.#post({ type: "moved", url: origin + pathname, connected });
 			if (this.#early) this.#api.free(session);

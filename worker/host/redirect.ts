@@ -15,7 +15,7 @@ export function redirected(dial: DialData, uri: string): DialData | undefined {
 	if (to.username !== "" || to.password !== "") return undefined;
 	to.hash = "";
 	if (to.origin !== from.origin) {
-		const { serverCertificateHashes: _, websocket, ...rest } = dial;
+		const { serverCertificateHashes: _hashes, asksToken: _asks, websocket, ...rest } = dial;
 		return { ...rest, url: to.href, websocket: websocket.delayMs === undefined ? {} : { delayMs: websocket.delayMs } };
 	}
 	const token = from.searchParams.get("jwt");

@@ -33,6 +33,8 @@ export interface DialData {
 	serverCertificateHashes?: Uint8Array[];
 	/** Address and head start of WebTransport for the WebSocket fallback. */
 	websocket: { url?: string; delayMs?: number };
+	/** The page has a function for tokens: ask it on the connection's port before another dial. */
+	asksToken?: boolean;
 	/** False: do not follow a peer that asks us to move. */
 	follow?: boolean;
 }

@@ -94,10 +94,15 @@ export interface ConnectedData {
 	lost?: string;
 }
 
+/** Page to worker on the port of a connection: a token of now (absent: none), or why there is none. */
+export type ConnectionRequest = { type: "token"; token?: string; error?: ErrorData };
+
 /** Worker to page on the port of a connection. */
 export type ConnectionEvent =
 	/** The peer asks us to move to this address (empty: to the same one), which the worker sees to if it may. */
 	| { type: "goaway"; uri: string }
+	/** The worker is about to dial again: answer with a {@link ConnectionRequest} of the same type. */
+	| { type: "token" }
 	/** The session was replaced by one with these properties. */
 	| { type: "moved"; url: string; connected: ConnectedData }
 	/** The peer's estimate has changed; not more than a few times a second. */

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import type { Connection } from "../../../src/index.ts";
 import { redirected } from "../../../worker/host/redirect.ts";
 import type { DialData } from "../../../worker/protocol/control.ts";
@@ -71,6 +71,38 @@ test("an empty address means the same place", async () => {
 	goaway(peers[0], "");
 	await until(2);
 	expect(dials[1]).toEqual(dials[0]);
+});
+
+test("a token function is asked for each dial, and never for another server", async () => {
+	const { dials, peers, connect, until } = await page();
+	let count = 0;
+	const connection = await connect("https://one.example/demo", { token: async () => `t${++count}` });
+	goaway(peers[0], "");
+	await until(2);
+	await expect.poll(async () => (await connection.stats()).openStreams).toBeGreaterThanOrEqual(0);
+	goaway(peers[1], "https://one.example/other");
+	await until(3);
+	await expect.poll(() => connection.url).toBe("https://one.example/other");
+	goaway(peers[2], "https://two.example/");
+	await until(4);
+	expect(dials.map(({ url }) => url)).toEqual([
+		"https://one.example/demo?jwt=t1",
+		"https://one.example/demo?jwt=t2",
+		"https://one.example/other?jwt=t3",
+		"https://two.example/",
+	]);
+	expect(count).toBe(3);
+});
+
+test("a token function that fails when it is asked again is the cause of the end", async () => {
+	const { dials, peers, connect } = await page();
+	const token = vi.fn<() => Promise<string>>().mockResolvedValueOnce("t1").mockRejectedValue(new Error("logged out"));
+	const connection = await connect("https://one.example/demo", { token });
+	goaway(peers[0], "");
+	await expect.poll(() => token.mock.calls.length).toBe(2);
+	peers[0]?.close(0x10, "time is up");
+	await expect(connection.closed).rejects.toMatchObject({ kind: "going-away", cause: { kind: "unauthorized" } });
+	expect(dials).toHaveLength(1);
 });
 
 test("an address that is less safe, or none, is not followed; the session goes on to its end", async () => {
