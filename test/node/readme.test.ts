@@ -39,8 +39,8 @@ function problems(text: string): string[] {
 	return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
 }
 
-test("the README has its four programs and the loading recipe", () => {
-	expect(programs).toHaveLength(5);
+test("the README has its five programs and the loading recipe", () => {
+	expect(programs).toHaveLength(6);
 });
 
 test.each(programs.map((text, index) => ({ text, name: index + 1 })))(

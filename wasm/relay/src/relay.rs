@@ -189,6 +189,18 @@ impl Relay {
         entry: Entry,
         admit: impl FnOnce(&Access),
     ) -> Result<(), Error> {
+        let result = self.session(transport.clone(), entry, admit).await;
+        // Letting go of the transport cuts short what it has to say, and the peer would not hear why.
+        let _late = tokio::time::timeout(GOODBYE, transport.closed()).await;
+        result
+    }
+
+    async fn session<T: web_transport_trait::Session>(
+        &self,
+        transport: T,
+        entry: Entry,
+        admit: impl FnOnce(&Access),
+    ) -> Result<(), Error> {
         let mut config = Config::new(self.runtime.clone()).with_versions(self.versions.clone());
         if !matches!(entry, Entry::Setup { .. }) {
             // The request URI said it; the client may then say no more.
@@ -243,7 +255,7 @@ impl Relay {
         };
         let error = Error::from(refusal);
         session.close(error.clone(), &refusal.to_string());
-        // Nothing more is served; this only lets the peer hear why.
+        // Nothing more is served; this only ends what is under way.
         let _late = tokio::time::timeout(GOODBYE, driver).await;
         Err(error)
     }
@@ -252,8 +264,8 @@ impl Relay {
 /// What a client hears when there are too many: 503, in the range of the application.
 const BUSY: Error = Error::App(503);
 
-/// How long a session whose access is over may take to say so.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// How long the end of a session may take: published peers need a round trip to take notice.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How far a client has come when its transport is ready.
 pub enum Entry {
