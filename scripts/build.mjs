@@ -147,11 +147,8 @@ async function shrink(release) {
 	// generated from one source compress better side by side: 239 kB.
 	const passes = ["-O1", "--dae-optimizing", "--duplicate-function-elimination", "--reorder-functions-by-name"];
 	passes.push("--strip-debug", "--strip-producers");
-	const key = digest(
-		[raw],
-		...passes,
-		readFileSync(join(root, "node_modules/binaryen/package.json"), "utf8"),
-	).slice(0, 16);
+	const binaryen = readFileSync(join(root, "node_modules/binaryen/package.json"), "utf8");
+	const key = digest([raw], ...passes, binaryen).slice(0, 16);
 	const kept = join(state, "core_opt.wasm");
 	await step("wasm-opt", key, [kept], async () => {
 		const part = `${kept}.part`;
