@@ -147,6 +147,8 @@ fn live(stats: Stats) -> Stats {
     Stats {
         evicted_groups: 0,
         dropped_datagrams: 0,
+        refused_datagrams: 0,
+        empty_streams: 0,
         rescaled_tracks: 0,
         ..stats
     }
