@@ -314,6 +314,31 @@ fn a_fetch_does_not_wait_for_a_stalled_subscription() {
 }
 
 #[test]
+fn answers_about_different_tracks_of_one_name_are_not_mixed() {
+    // What was republished between two requests answers them with different properties: 05-wip reads frames by them.
+    let net = Net::new();
+    let up = Upstream::new(&net, Version::Lite05Wip);
+    let (_announce, broadcast) = up.announce();
+    let track = broadcast.track("v").unwrap();
+    let viewer = subscribe(&net, &track, wish());
+    let mut stream = up.accept("02");
+    let fetched = fetch(&net, &track, 1);
+    let mut answer = up.accept("03");
+    // FETCH_OK: group 1, untimed
+    answer.write("03 01 00 00");
+    answer.fin();
+    // An empty group has no frame to give.
+    drop(fetched);
+    net.executor.run_until_idle();
+    // SUBSCRIBE_OK: timescale 1000
+    stream.write("00 0a 00 00 00 00 00 43e8 5388 00");
+    up.raw.uni_fin(&(up.group(0, 3) + &up.frame("x")));
+    let mut viewer = net.executor.run_until(viewer);
+    let read = net.executor.run_until(viewer.recv_group());
+    assert_eq!(read.err(), Some(Error::TimestampMismatch));
+}
+
+#[test]
 fn a_finished_track_still_serves_old_groups_and_is_not_subscribed_again() {
     for version in PUBLISHED {
         let net = Net::new();

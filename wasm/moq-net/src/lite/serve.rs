@@ -53,6 +53,17 @@ impl<T: wt::Session> Source<T> {
         .await
     }
 
+    /// Checks that what the publisher says now agrees with what it said before.
+    ///
+    /// # Errors
+    /// [`Error::TimestampMismatch`] when frames would be read wrongly: another track has taken the name meanwhile.
+    fn agree(&self, info: TrackInfo) -> Result<()> {
+        match *self.info.lock() {
+            Some(known) if known.timescale != info.timescale => Err(Error::TimestampMismatch),
+            _ => Ok(()),
+        }
+    }
+
     fn set_info(&self, info: TrackInfo) {
         self.info.lock().get_or_insert(info);
     }
@@ -281,6 +292,7 @@ impl<T: wt::Session> Service<T> {
         match event {
             upstream::Event::Confirmed(info) => {
                 if let Some(info) = info {
+                    self.source.agree(info)?;
                     self.accept(info);
                 }
                 if let Some(upstream) = &mut self.upstream {

@@ -37,6 +37,10 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
         priority: request.priority(),
         compression: answer.compression,
     };
+    if let Err(error) = source.agree(answer.info) {
+        refuse(&mut send, &mut recv, &error);
+        return request.reject(error);
+    }
     let group = match request.accept_from(answer.info, answer.first) {
         Ok(group) => group,
         // It came another way meanwhile, or the track is over.
