@@ -322,14 +322,13 @@ fn answers_about_different_tracks_of_one_name_are_not_mixed() {
     let track = broadcast.track("v").unwrap();
     let viewer = subscribe(&net, &track, wish());
     let mut stream = up.accept("02");
-    let fetched = fetch(&net, &track, 1);
+    let asked = track.fetch_group(1, None).unwrap();
+    let fetched = net.executor.spawn(async { asked.await.map(|_group| ()) });
     let mut answer = up.accept("03");
-    // FETCH_OK: group 1, untimed
+    // FETCH_OK: group 1, untimed; and no frames
     answer.write("03 01 00 00");
     answer.fin();
-    // An empty group has no frame to give.
-    drop(fetched);
-    net.executor.run_until_idle();
+    assert_eq!(net.executor.run_until(fetched), Ok(()));
     // SUBSCRIBE_OK: timescale 1000
     stream.write("00 0a 00 00 00 00 00 43e8 5388 00");
     up.raw.uni_fin(&(up.group(0, 3) + &up.frame("x")));
