@@ -30,13 +30,14 @@ function fileOf(test, files) {
  *
  * With `runner` the programs are built for wasm32 and run by it.
  */
-export async function listTests({ folder, name, files, results, runner, prefix = "" }) {
+export async function listTests({ folder, name, files, results, runner, release = false, prefix = "" }) {
 	const inside = files.map((file) => relative(folder, file));
 	const integration = inside.filter((file) => file.startsWith("tests/"));
 	const units = inside.filter((file) => file.startsWith("src/"));
 	const targets = integration.flatMap((file) => ["--test", moduleOf(file.replace(/^tests\//, "src/"))]);
 	if (units.length > 0) targets.push("--lib");
 	const target = runner ? ["--target", "wasm32-unknown-unknown"] : [];
+	if (release) target.push("--release");
 	const args = ["test", "--locked", "--no-run", "--message-format=json", "-p", name, ...target, ...targets];
 	const messages = await run("cargo", args, { cwd: wasm, env: await environment(), quiet: true });
 	const programs = messages
