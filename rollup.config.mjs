@@ -32,9 +32,11 @@ export default [
 		onwarn,
 	},
 	{
-		// What both page entries use is one shared chunk, so that a class is the same class whoever imports it.
+		// Media imports from the page entry, so that a class is the same class whoever imports it, and the page needs one file.
+		// What else media takes from there is exported next to the API under short names, which no type declares.
 		input: { index: "src/index.ts", media: "src/media/index.ts" },
-		output: { ...output, chunkFileNames: "shared.js" },
+		preserveEntrySignatures: "allow-extension",
+		output: { ...output, manualChunks: { index: ["src/index.ts"] } },
 		plugins: plugins(),
 		onwarn,
 	},
