@@ -140,7 +140,7 @@ impl Commands {
     }
 
     /// What the worker is draining now.
-    #[cfg(feature = "fuzzing")]
+    #[cfg(any(feature = "fuzzing", test))]
     pub(crate) fn draining(&self) -> &[Command] {
         &self.draining
     }

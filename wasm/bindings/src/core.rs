@@ -19,6 +19,8 @@ mod read;
 mod session;
 mod stats;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod track;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
@@ -120,8 +122,8 @@ impl Core {
     pub fn release(&mut self, handle: f64) -> Result<()> {
         self.touch();
         let object = self.objects.borrow_mut().remove(handle)?;
-        if let Object::Listener { task } | Object::Reader { task, .. } = &object {
-            self.executor.cancel(*task);
+        if let Some(task) = object.task() {
+            self.executor.cancel(task);
         }
         drop(object);
         // What waits for something of this object holds it as well, and would wait for ever.
@@ -129,11 +131,15 @@ impl Core {
         Ok(())
     }
 
-    /// Drop every handle and operation. Sessions say goodbye in the next poll.
+    /// Drop every handle and operation, and what works for them. Sessions say goodbye in the next poll.
     pub fn shutdown(&mut self) {
         self.touch();
-        self.operations.clear();
-        drop(self.objects.borrow_mut().drain());
+        self.operations.clear(&mut self.executor);
+        let objects = self.objects.borrow_mut().drain();
+        for task in objects.iter().filter_map(Object::task) {
+            self.executor.cancel(task);
+        }
+        drop(objects);
         self.transports.clear();
     }
 }

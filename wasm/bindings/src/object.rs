@@ -81,6 +81,14 @@ pub(crate) enum Object {
 }
 
 impl Object {
+    /// The task that works for this object only, and ends with it.
+    pub(crate) const fn task(&self) -> Option<Key> {
+        match self {
+            Self::Listener { task } | Self::Reader { task, .. } => Some(*task),
+            _ => None,
+        }
+    }
+
     /// Its name in errors and statistics.
     pub(crate) const fn name(&self) -> &'static str {
         match self {

@@ -99,9 +99,12 @@ impl Operations {
         }
     }
 
-    /// Forget all of them; their tasks go with the executor.
-    pub(crate) fn clear(&self) {
-        self.waiting.borrow_mut().drain();
+    /// Drop all of them with their tasks: one that holds what it waits for would never end by itself.
+    pub(crate) fn clear(&self, executor: &mut Executor) {
+        let waiting = self.waiting.borrow_mut().drain();
+        for one in waiting {
+            executor.cancel(one.task);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

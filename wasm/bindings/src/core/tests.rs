@@ -1,0 +1,89 @@
+//! The whole core, called as the worker calls it.
+
+use moq_net::{Limits, Stats};
+
+use super::Core;
+use crate::{command::Command, slab::Key};
+
+fn core() -> Core {
+    Core::with_limits(&[7; 32], Limits::browser())
+}
+
+/// A track of our own, in a broadcast of its own.
+fn track(core: &mut Core) -> f64 {
+    let origin = core.create_origin();
+    let broadcast = core.create_broadcast(origin, "room").unwrap();
+    let nan = f64::NAN;
+    core.create_track(broadcast, "video", nan, nan, nan, false, false)
+        .unwrap()
+}
+
+/// Polls, and gives what the worker would be told.
+fn poll<R>(core: &mut Core, look: impl FnOnce(&[Command]) -> R) -> R {
+    core.poll(0.0);
+    let seen = core.network.commands(|commands| look(commands.draining()));
+    core.drained();
+    seen
+}
+
+fn assert_nothing_is_left(core: &Core) {
+    assert_eq!(core.runtime.stats(), Stats::default());
+    assert_eq!((core.operations.len(), core.executor.len()), (0, 0));
+    assert_eq!(core.network.counts(), (0, 0));
+}
+
+#[test]
+fn shutdown_ends_a_wait_that_holds_what_it_waits_for() {
+    let mut core = core();
+    let track = track(&mut core);
+    core.track_used(track).unwrap();
+    poll(&mut core, |_| ());
+    assert_eq!(core.operations.len(), 1);
+    core.shutdown();
+    assert_nothing_is_left(&core);
+}
+
+#[test]
+fn shutdown_ends_a_reader_that_waits_for_credit() {
+    let mut core = core();
+    let nan = f64::NAN;
+    let producer = track(&mut core);
+    core.write_track_frame(producer, vec![1], nan).unwrap();
+    let track = core.consume_track(producer).unwrap();
+    core.subscribe(track, 0.0, false, 1000.0, nan, nan, 0.0)
+        .unwrap();
+    core.finish_track(producer).unwrap();
+    poll(&mut core, |_| ());
+    assert_eq!(core.executor.len(), 1);
+    core.shutdown();
+    assert_nothing_is_left(&core);
+}
+
+#[test]
+fn shutdown_ends_a_listener_without_a_last_word() {
+    let mut core = core();
+    let origin = core.create_origin();
+    core.announced(origin, "").unwrap();
+    poll(&mut core, |_| ());
+    core.shutdown();
+    assert_nothing_is_left(&core);
+    let told = poll(&mut core, <[Command]>::len);
+    assert_eq!(told, 0, "nobody listens any more");
+}
+
+#[test]
+fn shutdown_closes_the_transport_of_a_connection_that_is_under_way() {
+    let mut core = core();
+    let origin = core.create_origin();
+    let transport = core.open_transport("moq-lite-06".to_owned(), 1200.0);
+    core.connect(transport, origin, 0.0, "moq-lite-06").unwrap();
+    poll(&mut core, |_| ());
+    core.shutdown();
+    let closed = poll(&mut core, |told| {
+        told.iter().any(|command| {
+            matches!(command, Command::Close { session, .. } if *session == transport as Key)
+        })
+    });
+    assert!(closed);
+    assert_nothing_is_left(&core);
+}
