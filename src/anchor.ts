@@ -74,30 +74,40 @@ export class Anchor implements Mourner {
 
 	/** Make the object in the worker; a refusal ends this handle with it. */
 	make<Name extends Call>(name: Name, args: CallArgs<Name>): void {
-		this.link.call(name, args, { resolve: () => undefined, reject: (error) => this.fail(error) });
+		this.link.call(name, args, { reject: (error) => this.fail(error) });
+	}
+
+	/** A handle of its own that is made in the worker from this one; `args` gets its id. */
+	derive<Name extends Call>(noun: string, name: Name, args: (id: Id) => CallArgs<Name>): Anchor {
+		this.check();
+		const anchor = new Anchor(this.link, noun);
+		anchor.make(name, args(anchor.id));
+		return anchor;
 	}
 
 	/**
-	 * A call that waits. `id` is withdrawn when the caller no longer wants it; `map` turns the answer into what the
-	 * caller gets, once.
+	 * A call that waits. `args` gets an id, which is withdrawn when the caller no longer wants the answer; `map` turns that into
+	 * what the caller gets, once.
 	 */
 	wait<Name extends Call, T>(
 		name: Name,
-		call: { id: Id; args: () => CallArgs<Name>; map: (result: CallResult<Name>) => T },
+		args: (id: Id) => CallArgs<Name>,
+		map: (result: CallResult<Name>, id: Id) => T,
 		options?: WaitOptions,
 	): Pending<T> {
 		return new Pending((resolve, reject) => {
 			this.check();
 			const { link } = this;
+			const id = link.mint();
 			let isWanted = true;
-			link.call(name, call.args(), {
+			link.call(name, args(id), {
 				// An answer that crossed the withdrawal names something the worker has let go of.
-				resolve: (result) => isWanted && resolve(call.map(result)),
+				resolve: (result) => isWanted && resolve(map(result, id)),
 				reject,
 			});
 			return () => {
 				isWanted = false;
-				link.tell("cancel", call.id);
+				link.tell("cancel", id);
 			};
 		}, options);
 	}

@@ -4,8 +4,9 @@ import type { AnnounceData, AnnouncePortEvent, AnnounceRequest } from "../worker
 import { Anchor } from "./anchor.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
-import { ClosedError, errorFrom, type MoqError } from "./error.ts";
+import { errorFrom, failure, type MoqError } from "./error.ts";
+import { Handle } from "./handle.ts";
+import { iteration, step } from "./iteration.ts";
 import { Line } from "./line.ts";
 import type { Link } from "./link/link.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
@@ -46,7 +47,7 @@ export class Announcement {
 	get broadcast(): BroadcastConsumer | undefined {
 		if (this.event === "ended" || this.#broadcast) return this.#broadcast;
 		if (this.#state === "freed") {
-			throw new ClosedError({ kind: "closed", message: `the announcement of ${this.path} was freed` });
+			throw failure("closed", `the announcement of ${this.path} was freed`);
 		}
 		this.#state = "taken";
 		this.#broadcast = keeping(broadcastConsumer(new Anchor(this.#link, "broadcast", this.#record), this.path), this);
@@ -86,17 +87,21 @@ class Announcements {
 	#end: End = { type: "open" };
 
 	constructor(origin: Anchor, prefix: string) {
-		this.anchor = new Anchor(origin.link, "announce stream");
-		const { port1, port2 } = new MessageChannel();
+		const { port1, port2: port } = new MessageChannel();
 		this.#port = port1;
 		port1.onmessage = ({ data }: MessageEvent<AnnouncePortEvent>) => this.#receive(data);
-		this.anchor.make("announced", { stream: this.anchor.id, origin: origin.id, prefix, port: port2 });
+		this.anchor = origin.derive("announce stream", "announced", (stream) => ({
+			stream,
+			origin: origin.id,
+			prefix,
+			port,
+		}));
 		this.anchor.onEnd((error) => this.#finish(error ? { type: "failed", error } : { type: "closed" }));
 		this.#grant(ANNOUNCE_WINDOW);
 	}
 
 	read<R>(map: (announcement: Announcement | undefined) => R, options?: WaitOptions): Pending<R> {
-		return this.#line.read({ take: () => this.#take(), wake: () => undefined, map }, options);
+		return this.#line.read({ take: () => this.#take(), map }, options);
 	}
 
 	#take(): { item: Announcement | undefined } | undefined {
@@ -149,12 +154,14 @@ class Announcements {
 
 /**
  * What is announced under a prefix: first everything that is there now, then every change. Iterate it, or call
- * {@link AnnounceStream.next}. At most one event per path waits; what nobody saw and is over again is left out.
+ * {@link AnnounceStream.next}. At most one event per path waits; what nobody saw and is over again is left out. Announcements that
+ * were given out outlive the stream.
  */
-export class AnnounceStream {
+export class AnnounceStream extends Handle {
 	readonly #announcements: Announcements;
 
 	private constructor(announcements: Announcements) {
+		super(announcements.anchor);
 		this.#announcements = announcements;
 		announcements.anchor.hold(this);
 	}
@@ -163,23 +170,10 @@ export class AnnounceStream {
 		announceStream = (origin, prefix) => new AnnounceStream(new Announcements(origin, prefix));
 	}
 
-	/** Resolves when it was closed or the origin ended; rejects when it was refused or the worker died. */
-	get closed(): Promise<void> {
-		return this.#announcements.anchor.closed;
-	}
-
 	/** The next event; undefined when the stream was closed. Whoever calls this frees the announcement. */
 	next(options?: WaitOptions): Pending<Announcement | undefined> {
 		return this.#announcements.read((announcement) => announcement && keeping(announcement, this), options);
 	}
-
-	/** Stop listening. Announcements that were given out stay valid. */
-	close(): void {
-		this.#announcements.anchor.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 
 	/**
 	 * Event by event. Going on frees the announcement before, unless it was retained; leaving the loop frees it too and
@@ -187,20 +181,15 @@ export class AnnounceStream {
 	 */
 	[Symbol.asyncIterator](): AsyncIterator<Announcement, undefined> {
 		let last: Announcement | undefined;
-		return {
-			next: async () => {
-				last?.release();
-				last = undefined;
-				last = await this.next();
-				return last ? { value: last, done: false } : { value: undefined, done: true };
-			},
-			return: () => {
-				last?.release();
-				this.close();
-				return Promise.resolve({ value: undefined, done: true });
-			},
+		const next = async () => {
+			last?.release();
+			last = undefined;
+			last = await this.next();
+			return step(last);
 		};
+		return iteration(next, () => {
+			last?.release();
+			this.close();
+		});
 	}
 }
-
-disposeByClose(AnnounceStream);

@@ -3,8 +3,11 @@
 import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
 import { usage } from "./error.ts";
 
+/** No limit but that of numbers that are exact. */
+const ANY = Number.MAX_SAFE_INTEGER;
+
 /** A sequence, index, size, timestamp or duration: whole, 0…2^53−1. */
-export function whole(argument: string, value: unknown, max: number = Number.MAX_SAFE_INTEGER): number {
+export function whole(argument: string, value: unknown, max: number = ANY): number {
 	if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0 || value > max) {
 		throw usage(`${argument} must be a whole number from 0 to ${max}, not ${shown(value)}`);
 	}
@@ -31,34 +34,53 @@ function flag(argument: string, value: unknown): boolean {
 	return value;
 }
 
-/** Preferences of a subscription, copied; unknown members are left behind. */
-export function subscription(prefs: SubscriptionData): SubscriptionData {
-	record("the subscription", prefs);
-	const checked: SubscriptionData = {};
-	if (prefs.priority !== undefined) checked.priority = whole("priority", prefs.priority, 255);
-	if (prefs.ordered !== undefined) checked.ordered = flag("ordered", prefs.ordered);
-	if (prefs.maxLatencyMs !== undefined) checked.maxLatencyMs = whole("maxLatencyMs", prefs.maxLatencyMs);
-	if (prefs.groupStart !== undefined) checked.groupStart = whole("groupStart", prefs.groupStart);
-	if (prefs.groupEnd !== undefined) checked.groupEnd = whole("groupEnd", prefs.groupEnd);
-	if (prefs.batchMs !== undefined) checked.batchMs = whole("batchMs", prefs.batchMs);
-	if (checked.groupStart !== undefined && checked.groupEnd !== undefined && checked.groupEnd < checked.groupStart) {
-		throw usage(`groupEnd ${checked.groupEnd} is before groupStart ${checked.groupStart}`);
+/** Largest priority. */
+const MAX_PRIORITY = 255;
+
+/** What each member may be: a flag, or a whole number up to this. */
+type Members<T> = Record<keyof T, "flag" | number>;
+
+const SUBSCRIPTION: Members<SubscriptionData> = {
+	priority: MAX_PRIORITY,
+	ordered: "flag",
+	maxLatencyMs: ANY,
+	groupStart: ANY,
+	groupEnd: ANY,
+	batchMs: ANY,
+};
+
+const TRACK_INFO: Members<TrackInfoData> = {
+	timescale: ANY,
+	cacheMs: ANY,
+	priority: MAX_PRIORITY,
+	ordered: "flag",
+	compress: "flag",
+};
+
+/** A copy of the members that are there; unknown ones are left behind. */
+function members<T extends object>(argument: string, value: T, allowed: Members<T>): T {
+	record(argument, value);
+	const checked: Partial<Record<keyof T, number | boolean>> = {};
+	for (const name of Object.keys(allowed) as (keyof T & string)[]) {
+		const member = value[name];
+		const limit = allowed[name];
+		if (member !== undefined) checked[name] = limit === "flag" ? flag(name, member) : whole(name, member, limit);
 	}
+	return checked as T;
+}
+
+/** Preferences of a subscription, copied. */
+export function subscription(prefs: SubscriptionData): SubscriptionData {
+	const checked = members("the subscription", prefs, SUBSCRIPTION);
+	const { groupStart = 0, groupEnd = groupStart } = checked;
+	if (groupEnd < groupStart) throw usage(`groupEnd ${groupEnd} is before groupStart ${groupStart}`);
 	return checked;
 }
 
-/** Properties of a track, copied; unknown members are left behind. */
+/** Properties of a track, copied. */
 export function trackInfo(info: TrackInfoData): TrackInfoData {
-	record("the track info", info);
-	const checked: TrackInfoData = {};
-	if (info.timescale !== undefined) {
-		checked.timescale = whole("timescale", info.timescale);
-		if (checked.timescale === 0) throw usage("timescale must be at least 1; leave it out for an untimed track");
-	}
-	if (info.cacheMs !== undefined) checked.cacheMs = whole("cacheMs", info.cacheMs);
-	if (info.priority !== undefined) checked.priority = whole("priority", info.priority, 255);
-	if (info.ordered !== undefined) checked.ordered = flag("ordered", info.ordered);
-	if (info.compress !== undefined) checked.compress = flag("compress", info.compress);
+	const checked = members("the track info", info, TRACK_INFO);
+	if (checked.timescale === 0) throw usage("timescale must be at least 1; leave it out for an untimed track");
 	return checked;
 }
 

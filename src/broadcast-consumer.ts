@@ -1,20 +1,24 @@
-import { Anchor } from "./anchor.ts";
+import type { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
+import { Handle } from "./handle.ts";
 import { type TrackConsumer, trackConsumer } from "./track-consumer.ts";
 
 /** Makes the object users hold. */
 export let broadcastConsumer: (anchor: Anchor, path: string) => BroadcastConsumer;
 
-/** A broadcast to read from: one instance of it, which ends when its publisher goes away. */
-export class BroadcastConsumer {
+/**
+ * A broadcast to read from: one instance of it, which ends when its publisher goes away. Tracks that were looked up outlive the
+ * handle.
+ */
+export class BroadcastConsumer extends Handle {
 	readonly #anchor: Anchor;
 	/** Where it was found, relative to the origin. */
 	readonly path: string;
 	#isWatched = false;
 
 	private constructor(anchor: Anchor, path: string) {
+		super(anchor);
 		this.#anchor = anchor;
 		this.path = path;
 		anchor.hold(this);
@@ -25,9 +29,9 @@ export class BroadcastConsumer {
 	}
 
 	/** Resolves when this handle was closed; rejects with what ended the broadcast, or with the refusal to make it. */
-	get closed(): Promise<void> {
+	override get closed(): Promise<void> {
 		this.#watch();
-		return this.#anchor.closed;
+		return super.closed;
 	}
 
 	/**
@@ -36,27 +40,16 @@ export class BroadcastConsumer {
 	 */
 	track(name: string): TrackConsumer {
 		argument.text("name", name);
-		this.#anchor.check();
-		const anchor = new Anchor(this.#anchor.link, "track");
-		anchor.make("track", { track: anchor.id, broadcast: this.#anchor.id, name });
+		const anchor = this.#anchor.derive("track", "track", (track) => ({ track, broadcast: this.#anchor.id, name }));
 		return keeping(trackConsumer(anchor, name), this);
 	}
 
 	/** Another handle to the same broadcast, to be closed on its own. */
 	clone(): BroadcastConsumer {
-		this.#anchor.check();
-		const anchor = new Anchor(this.#anchor.link, "broadcast");
-		anchor.make("cloneBroadcast", { broadcast: anchor.id, from: this.#anchor.id });
+		const from = this.#anchor.id;
+		const anchor = this.#anchor.derive("broadcast", "cloneBroadcast", (broadcast) => ({ broadcast, from }));
 		return keeping(new BroadcastConsumer(anchor, this.path), this);
 	}
-
-	/** Let go of it. Tracks that were looked up go on. */
-	close(): void {
-		this.#anchor.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 
 	/** Ask for the end of the broadcast the first time somebody wants to know. */
 	#watch(): void {
@@ -65,16 +58,7 @@ export class BroadcastConsumer {
 		const anchor = this.#anchor;
 		const operation = anchor.link.mint();
 		// It rejects with the cause; there is no other end while the handle lives.
-		anchor.link.call(
-			"broadcastClosed",
-			{ operation, broadcast: anchor.id },
-			{
-				resolve: () => undefined,
-				reject: (error) => anchor.fail(error),
-			},
-		);
+		anchor.make("broadcastClosed", { operation, broadcast: anchor.id });
 		anchor.onEnd(() => anchor.link.tell("cancel", operation));
 	}
 }
-
-disposeByClose(BroadcastConsumer);

@@ -3,10 +3,10 @@ import { Anchor, anchorOf } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
 import type { DynamicHandler } from "./dynamic.ts";
-import type { CallArgs, Link } from "./link/link.ts";
-import { Pending, type WaitOptions } from "./pending.ts";
+import { Handle } from "./handle.ts";
+import type { Link } from "./link/link.ts";
+import type { Pending, WaitOptions } from "./pending.ts";
 import type { TrackConsumer } from "./track-consumer.ts";
 import { type TrackProducer, trackProducer } from "./track-producer.ts";
 import { type BroadcastDynamic, broadcastDynamic, type TrackRequest } from "./track-request.ts";
@@ -20,7 +20,7 @@ export let broadcastProducer: (
 ) => BroadcastProducer;
 
 /** A broadcast of one's own: announced until it is closed, or given to those who asked for it. */
-export class BroadcastProducer {
+export class BroadcastProducer extends Handle {
 	readonly #anchor: Anchor;
 	/** Held here so that a track that is only written to by a timer, or not at all, is not collected. */
 	readonly #tracks = new Set<TrackProducer>();
@@ -33,8 +33,9 @@ export class BroadcastProducer {
 		make: (anchor: Anchor) => void,
 		ended?: (broadcast: BroadcastProducer) => void,
 	) {
-		this.path = path;
 		const anchor = new Anchor(link, "broadcast");
+		super(anchor);
+		this.path = path;
 		this.#anchor = anchor;
 		make(anchor);
 		if (ended) anchor.onEnd(() => ended(this));
@@ -43,11 +44,6 @@ export class BroadcastProducer {
 
 	static {
 		broadcastProducer = (...args) => new BroadcastProducer(...args);
-	}
-
-	/** Resolves when it was closed; rejects when it was refused (an UnauthorizedError, say) or the worker died. */
-	get closed(): Promise<void> {
-		return this.#anchor.closed;
 	}
 
 	/**
@@ -76,18 +72,20 @@ export class BroadcastProducer {
 	 * `duplicate` while a track of that name is open.
 	 */
 	insertTrack(track: TrackConsumer | TrackProducer, options?: WaitOptions): Pending<void> {
-		return this.#tell(
+		return this.#anchor.wait<"insertTrack", void>(
 			"insertTrack",
 			() => ({ broadcast: this.#anchor.id, track: anchorOf(track, "track").id }),
+			() => undefined,
 			options,
 		);
 	}
 
 	/** Make a name unknown; the track itself lives on. Rejects with a NotFoundError when it was. */
 	removeTrack(name: string, options?: WaitOptions): Pending<void> {
-		return this.#tell(
+		return this.#anchor.wait<"removeTrack", void>(
 			"removeTrack",
 			() => ({ broadcast: this.#anchor.id, name: argument.text("name", name) }),
+			() => undefined,
 			options,
 		);
 	}
@@ -99,32 +97,14 @@ export class BroadcastProducer {
 
 	/** A reader of this broadcast inside the page. */
 	consume(): BroadcastConsumer {
-		this.#anchor.check();
-		const anchor = new Anchor(this.#anchor.link, "broadcast");
-		anchor.make("consume", { broadcast: anchor.id, producer: this.#anchor.id });
+		const producer = this.#anchor.id;
+		const anchor = this.#anchor.derive("broadcast", "consume", (broadcast) => ({ broadcast, producer }));
 		return keeping(broadcastConsumer(anchor, this.path), this);
 	}
 
 	/** Unannounce it. Tracks that were not finished fail for their readers. */
-	close(): void {
+	override close(): void {
 		for (const track of [...this.#tracks]) track.close();
-		this.#anchor.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
-
-	#tell<Name extends "insertTrack" | "removeTrack">(
-		name: Name,
-		args: () => CallArgs<Name>,
-		options: WaitOptions | undefined,
-	): Pending<void> {
-		return new Pending((resolve, reject) => {
-			this.#anchor.check();
-			this.#anchor.link.call(name, args(), { resolve: () => resolve(), reject });
-			return undefined;
-		}, options);
+		super.close();
 	}
 }
-
-disposeByClose(BroadcastProducer);

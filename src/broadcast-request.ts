@@ -3,20 +3,19 @@ import { type Anchor, anchorOf } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import type { BroadcastConsumer } from "./broadcast-consumer.ts";
 import { type BroadcastProducer, broadcastProducer } from "./broadcast-producer.ts";
-import { disposeByClose } from "./dispose.ts";
 import { Dynamic, type DynamicHandler, type RequestSource, requestSource } from "./dynamic.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
-import type { Question, RejectReason } from "./question.ts";
+import { DynamicRequest, type Question } from "./question.ts";
 
 let broadcastRequest: (question: Question<BroadcastAsked>) => BroadcastRequest;
 
-/** A path that somebody wants and nobody announces. Answer it; one that is closed or forgotten is rejected. */
-export class BroadcastRequest {
+/** A path that somebody wants and nobody announces. Closing it is `reject("not-found")`, unless it was answered. */
+export class BroadcastRequest extends DynamicRequest {
 	readonly #question: Question<BroadcastAsked>;
 
 	private constructor(question: Question<BroadcastAsked>) {
+		super(question);
 		this.#question = question;
-		question.anchor.hold(this);
 	}
 
 	static {
@@ -45,27 +44,7 @@ export class BroadcastRequest {
 		question.answer("acceptBroadcast", { broadcast: anchorOf(broadcast, "broadcast").id });
 		return undefined;
 	}
-
-	/** Fail everybody who waits. The next request for the path starts anew. */
-	reject(reason: RejectReason = "not-found"): void {
-		this.#question.reject(reason);
-	}
-
-	/** Waits until nobody waits for the answer any more. */
-	unused(options?: WaitOptions): Pending<void> {
-		return this.#question.unused(options);
-	}
-
-	/** `reject("not-found")`, unless it was answered. */
-	close(): void {
-		this.#question.anchor.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 }
-
-disposeByClose(BroadcastRequest);
 
 /** Options of `dynamic` of an origin. */
 export interface DynamicOptions {

@@ -247,9 +247,13 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 
 	/** Figures of the connection, as fresh as a round trip to the worker. */
 	stats(options?: WaitOptions): Pending<ConnectionStats> {
-		const anchor = this.#anchor;
-		const args = () => ({ connection: anchor.id });
-		return anchor.wait("connectionStats", { id: anchor.link.mint(), args, map: (stats) => stats }, options);
+		const connection = this.#anchor.id;
+		return this.#anchor.wait(
+			"connectionStats",
+			() => ({ connection }),
+			(stats) => stats,
+			options,
+		);
 	}
 
 	/** Close with an application code (0: nothing is wrong) and a text for the peer. */
@@ -259,11 +263,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		if (!this.#anchor.isLive) return;
 		const { link, id } = this.#anchor;
 		// The worker frees the session when the peer was told; nobody waits for that here.
-		link.call(
-			"closeConnection",
-			{ connection: id, code, reason },
-			{ resolve: () => undefined, reject: () => undefined },
-		);
+		link.call("closeConnection", { connection: id, code, reason }, { reject: () => undefined });
 		this.#anchor.close();
 	}
 

@@ -1,7 +1,8 @@
 import type { RequestData } from "../worker/protocol/model.ts";
 import { Anchor } from "./anchor.ts";
-import { disposeByClose } from "./dispose.ts";
 import { MoqError } from "./error.ts";
+import { Handle, type Held } from "./handle.ts";
+import { iteration, step } from "./iteration.ts";
 import type { CallArgs } from "./link/link.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
 import { Question } from "./question.ts";
@@ -10,12 +11,10 @@ import { Question } from "./question.ts";
 export type DynamicHandler<Request> = (request: Request) => unknown;
 
 /** Where a {@link Dynamic} gets its requests from; made by the library. */
-export interface RequestSource<Request> {
-	readonly closed: Promise<void>;
+export interface RequestSource<Request> extends Held {
 	/** Whether `close` was called. */
 	readonly isClosed: boolean;
 	next(options?: WaitOptions): Pending<Request>;
-	close(): void;
 	/** Closed when this is collected. */
 	hold(owner: object): void;
 }
@@ -23,20 +22,17 @@ export interface RequestSource<Request> {
 /**
  * Serves what somebody asks for and nobody has. Iterate it, or call {@link Dynamic.next}; each request goes to one who asks.
  *
- * With a handler it serves until it is closed; otherwise somebody has to take the requests, or those who wait wait on.
+ * With a handler it serves until it is closed; otherwise somebody has to take the requests, or those who wait wait on. Requests that
+ * were given out can still be answered after that.
  */
-export abstract class Dynamic<Request> {
+export abstract class Dynamic<Request> extends Handle {
 	readonly #source: RequestSource<Request>;
 
 	/** Made by the calls named `dynamic`. */
 	protected constructor(source: RequestSource<Request>) {
+		super(source);
 		this.#source = source;
 		source.hold(this);
-	}
-
-	/** Resolves when it was closed; rejects when it was refused or the worker died. */
-	get closed(): Promise<void> {
-		return this.#source.closed;
 	}
 
 	/** The next request, oldest first. Rejects with a DroppedError, or the cause, when what it serves is gone. */
@@ -44,34 +40,19 @@ export abstract class Dynamic<Request> {
 		return this.#source.next(options);
 	}
 
-	/** Serve nothing any more. Requests that were given out can still be answered. */
-	close(): void {
-		this.#source.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
-
 	/** Request by request. Leaving the loop closes it. */
 	[Symbol.asyncIterator](): AsyncIterator<Request, undefined> {
-		return {
-			next: async () => {
-				try {
-					return { value: await this.next(), done: false };
-				} catch (error) {
-					if (this.#source.isClosed) return { value: undefined, done: true };
-					throw error;
-				}
-			},
-			return: () => {
-				this.close();
-				return Promise.resolve({ value: undefined, done: true });
-			},
+		const next = async () => {
+			try {
+				return step(await this.next());
+			} catch (error) {
+				if (this.#source.isClosed) return step<Request>(undefined);
+				throw error;
+			}
 		};
+		return iteration(next, () => this.close());
 	}
 }
-
-disposeByClose(Dynamic);
 
 /** Requests for the handler that `args` describes; `make` turns each into what the user gets. */
 export function requestSource<Data extends RequestData, Request>(
@@ -80,15 +61,14 @@ export function requestSource<Data extends RequestData, Request>(
 	make: (question: Question<Data>) => Request,
 	handler: DynamicHandler<Request> | undefined,
 ): RequestSource<Request> {
-	of.check();
-	const anchor = new Anchor(of.link, "handler");
-	anchor.make("dynamic", { ...args, dynamic: anchor.id, of: of.id });
+	const anchor = of.derive("handler", "dynamic", (dynamic) => ({ ...args, dynamic, of: of.id }));
 	const ask = (options?: WaitOptions): Pending<Question<Data>> =>
-		Pending.from(() => {
-			const id = anchor.link.mint();
-			const map = (data: RequestData) => new Question(new Anchor(anchor.link, "request", id), data as Data);
-			return anchor.wait("nextRequest", { id, args: () => ({ request: id, dynamic: anchor.id }), map }, options);
-		});
+		anchor.wait(
+			"nextRequest",
+			(request) => ({ request, dynamic: anchor.id }),
+			(data, id) => new Question(new Anchor(anchor.link, "request", id), data as Data),
+			options,
+		);
 	if (handler) void serve(ask, make, handler);
 	return {
 		get closed() {

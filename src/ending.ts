@@ -1,4 +1,4 @@
-import { ClosedError, type MoqError } from "./error.ts";
+import { failure, type MoqError } from "./error.ts";
 
 /** The end of a handle: it comes once, in peace or with an error, and is told to whoever wants to know. */
 export class Ending {
@@ -31,7 +31,7 @@ export class Ending {
 	/** @throws why it cannot be used any more; `message` says so of a peaceful end. */
 	check(message: string): void {
 		if (this.#error) throw this.#error;
-		if (!this.#isLive) throw new ClosedError({ kind: "closed", message });
+		if (!this.#isLive) throw failure("closed", message);
 	}
 
 	/** The first call ends it and is told so; `closed` settles with {@link Ending.tell}. */

@@ -126,7 +126,7 @@ export function errorFromUnknown(thrown: unknown): MoqError {
 	if (thrown instanceof MoqError) return thrown;
 	if (isErrorData(thrown)) return errorFrom(thrown);
 	const message = thrown instanceof Error ? thrown.message : String(thrown);
-	return new MoqError({ kind: "internal", message });
+	return failure("internal", message);
 }
 
 function isErrorData(value: unknown): value is ErrorData {
@@ -135,7 +135,14 @@ function isErrorData(value: unknown): value is ErrorData {
 	return typeof kind === "string" && typeof message === "string";
 }
 
+/** An error made up on the page, of the class that belongs to `kind`. */
+export function failure(kind: ErrorKind, message: string, cause?: unknown): MoqError {
+	const error = errorFrom({ kind, message });
+	if (cause !== undefined) error.cause = cause;
+	return error;
+}
+
 /** A caller's mistake; `message` names the argument. */
-export function usage(message: string): UsageError {
-	return new UsageError({ kind: "usage", message });
+export function usage(message: string): MoqError {
+	return failure("usage", message);
 }

@@ -2,6 +2,7 @@ import type { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { disposeByClose } from "./dispose.ts";
 import type { Frame } from "./frame.ts";
+import { iteration } from "./iteration.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
 import type { GroupBuffer } from "./reader/group-buffer.ts";
 
@@ -76,13 +77,10 @@ export class GroupConsumer {
 
 	/** Frame by frame. Leaving the loop early closes the group. */
 	[Symbol.asyncIterator](): AsyncIterator<Frame, undefined> {
-		return {
-			next: () => this.#buffer.step(),
-			return: () => {
-				this.close();
-				return Promise.resolve({ value: undefined, done: true });
-			},
-		};
+		return iteration(
+			() => this.#buffer.step(),
+			() => this.close(),
+		);
 	}
 }
 

@@ -1,17 +1,18 @@
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
 import { type FrameProducer, frameProducer } from "./frame-producer.ts";
+import { Handle } from "./handle.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
 import type { GroupWriter } from "./writer/group-writer.ts";
 
 /** Makes the object users hold. */
 export let groupProducer: (writer: GroupWriter) => GroupProducer;
 
-/** Writes one group. Finish it: a group that is closed unfinished fails for its readers. */
-export class GroupProducer {
+/** Writes one group. Finish it: closing one that is unfinished is `abort()`. */
+export class GroupProducer extends Handle {
 	readonly #writer: GroupWriter;
 
 	private constructor(writer: GroupWriter) {
+		super(writer);
 		this.#writer = writer;
 		writer.hold(this);
 	}
@@ -33,11 +34,6 @@ export class GroupProducer {
 	/** Resolves when the next frame can leave at once. Await it between writes to keep the page's memory flat. */
 	get ready(): Promise<void> {
 		return this.#writer.ready;
-	}
-
-	/** Resolves when the group was finished or aborted here; rejects when it was refused, or its track ended. */
-	get closed(): Promise<void> {
-		return this.#writer.closed;
 	}
 
 	/**
@@ -68,14 +64,4 @@ export class GroupProducer {
 	abort(code = 0): void {
 		this.#writer.abort(code);
 	}
-
-	/** `abort()`, unless the group has ended. */
-	close(): void {
-		this.#writer.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 }
-
-disposeByClose(GroupProducer);

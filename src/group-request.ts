@@ -2,26 +2,25 @@ import { WRITE_WINDOW } from "../worker/protocol/limits.ts";
 import type { GroupAsked, TrackInfoData } from "../worker/protocol/model.ts";
 import { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
-import { disposeByClose } from "./dispose.ts";
 import { Dynamic, type DynamicHandler, type RequestSource, requestSource } from "./dynamic.ts";
-import { ClosedError, errorFrom } from "./error.ts";
+import { errorFrom, failure } from "./error.ts";
 import { type GroupProducer, groupProducer } from "./group-producer.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
-import type { Question, RejectReason } from "./question.ts";
+import { DynamicRequest, type Question } from "./question.ts";
 import { GroupWriter } from "./writer/group-writer.ts";
 import { Outbox } from "./writer/outbox.ts";
 
 let groupRequest: (question: Question<GroupAsked>, isTimed: boolean | undefined) => GroupRequest;
 
-/** One old group that somebody wants. Answer it; one that is closed or forgotten is rejected. */
-export class GroupRequest {
+/** One old group that somebody wants. Closing it is `reject("dropped")`, unless it was answered. */
+export class GroupRequest extends DynamicRequest {
 	readonly #question: Question<GroupAsked>;
 	readonly #isTimed: boolean | undefined;
 
 	private constructor(question: Question<GroupAsked>, isTimed: boolean | undefined) {
+		super(question);
 		this.#question = question;
 		this.#isTimed = isTimed;
-		question.anchor.hold(this);
 	}
 
 	static {
@@ -60,7 +59,7 @@ export class GroupRequest {
 		const place = { number: 1, sequence: this.sequence, isTimed: this.#isTimed };
 		const writer = new GroupWriter(outbox, place, () => undefined);
 		anchor.onEnd((error) => {
-			writer.fail(error ?? new ClosedError({ kind: "closed", message: `group ${this.sequence} has ended` }));
+			writer.fail(error ?? failure("closed", `group ${this.sequence} has ended`));
 			outbox.close(error);
 		});
 		// Refused, the group says so; the answer cannot, which nobody holds.
@@ -69,27 +68,7 @@ export class GroupRequest {
 		);
 		return groupProducer(writer);
 	}
-
-	/** Fail everybody who waits. */
-	reject(reason: RejectReason = "not-found"): void {
-		this.#question.reject(reason);
-	}
-
-	/** Waits until nobody waits for the answer any more. */
-	unused(options?: WaitOptions): Pending<void> {
-		return this.#question.unused(options);
-	}
-
-	/** `reject("dropped")`, unless it was answered. */
-	close(): void {
-		this.#question.anchor.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 }
-
-disposeByClose(GroupRequest);
 
 /** Makes the object users hold; `isTimed` where the properties of the track are known. */
 export let trackDynamic: (

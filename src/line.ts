@@ -39,10 +39,10 @@ export class Line<T> {
 
 	/**
 	 * The cancellable form of a read: `take` returns an item or undefined when there is none yet, and throws when there
-	 * never will be; `wake` is called after the reader got in line; `map` makes what the caller gets.
+	 * never will be; `wake`, if any, is called after the reader got in line; `map` makes what the caller gets.
 	 */
 	read<R>(
-		how: { take: () => { item: T } | undefined; wake: () => void; map: (item: T) => R },
+		how: { take: () => { item: T } | undefined; wake?: () => void; map: (item: T) => R },
 		options?: WaitOptions,
 	): Pending<R> {
 		return new Pending((resolve, reject) => {
@@ -53,7 +53,7 @@ export class Line<T> {
 			}
 			const waiter = { resolve: (item: T) => resolve(how.map(item)), reject };
 			this.#waiters.push(waiter);
-			how.wake();
+			how.wake?.();
 			return () => {
 				const at = this.#waiters.indexOf(waiter);
 				if (at >= 0) this.#waiters.splice(at, 1);

@@ -5,8 +5,8 @@ import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.
 import { type BroadcastProducer, broadcastProducer } from "./broadcast-producer.ts";
 import { type BroadcastRequest, type DynamicOptions, type OriginDynamic, originDynamic } from "./broadcast-request.ts";
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
 import type { DynamicHandler } from "./dynamic.ts";
+import { Handle } from "./handle.ts";
 import type { CallArgs, Link } from "./link/link.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
 
@@ -18,48 +18,33 @@ let originView: (origin: Anchor, by: CallArgs<"viewOrigin">["by"]) => Origin;
 let publication: (anchor: Anchor, path: string) => Publication;
 
 /** A broadcast announced in one more place, until it is closed. */
-export class Publication {
-	readonly #anchor: Anchor;
+export class Publication extends Handle {
 	/** Where it is announced. */
 	readonly path: string;
 
 	/** Made by {@link Origin.publish}. */
 	private constructor(anchor: Anchor, path: string) {
-		this.#anchor = anchor;
+		super(anchor);
 		this.path = path;
 	}
 
 	static {
 		publication = (anchor, path) => new Publication(anchor, path);
 	}
-
-	/** Resolves when it was withdrawn; rejects when it was refused or the worker died. */
-	get closed(): Promise<void> {
-		return this.#anchor.closed;
-	}
-
-	/** Withdraw it. */
-	close(): void {
-		this.#anchor.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 }
-
-disposeByClose(Publication);
 
 /**
  * A table of broadcasts by path, or a view of one. A connection offers what one origin holds to its peer and fills another with what the
  * peer announces; by default both are the same. Sharing an origin between connections joins them.
  */
-export class Origin {
+export class Origin extends Handle {
 	readonly #anchor: Anchor;
 	/** Held here so that a broadcast nobody refers to stays announced until it is closed. */
 	readonly #broadcasts = new Set<BroadcastProducer>();
 
 	private constructor(link: Link, make: (anchor: Anchor) => void) {
 		const anchor = new Anchor(link, "origin");
+		super(anchor);
 		this.#anchor = anchor;
 		make(anchor);
 		anchor.hold(this);
@@ -74,15 +59,9 @@ export class Origin {
 		};
 	}
 
-	/** Resolves when it was closed; rejects when it was refused (an UnauthorizedError) or the worker died. */
-	get closed(): Promise<void> {
-		return this.#anchor.closed;
-	}
-
 	/** What is announced under `prefix`, now and later. */
 	announced(prefix = ""): AnnounceStream {
 		argument.text("prefix", prefix);
-		this.#anchor.check();
 		return keeping(announceStream(this.#anchor, prefix), this);
 	}
 
@@ -115,10 +94,14 @@ export class Origin {
 	/** Announce a broadcast that was found elsewhere under `path`, until the result is closed. */
 	publish(path: string, broadcast: BroadcastConsumer): Publication {
 		argument.text("path", path);
-		const from = anchorOf(broadcast, "broadcast");
-		this.#anchor.check();
-		const anchor = new Anchor(this.#anchor.link, "publication");
-		anchor.make("publish", { publication: anchor.id, origin: this.#anchor.id, path, broadcast: from.id });
+		const { id: from } = anchorOf(broadcast, "broadcast");
+		const { id: origin } = this.#anchor;
+		const anchor = this.#anchor.derive("publication", "publish", (made) => ({
+			publication: made,
+			origin,
+			path,
+			broadcast: from,
+		}));
 		return keeping(publication(anchor, path), this, broadcast);
 	}
 
@@ -142,13 +125,10 @@ export class Origin {
 	}
 
 	/** Withdraw everything that was announced here. */
-	close(): void {
+	override close(): void {
 		for (const broadcast of [...this.#broadcasts]) broadcast.close();
-		this.#anchor.close();
+		super.close();
 	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 
 	#broadcast(
 		call: "requestBroadcast" | "waitForBroadcast",
@@ -158,12 +138,12 @@ export class Origin {
 		return Pending.from(() => {
 			argument.text("path", path);
 			const { link, id: origin } = this.#anchor;
-			const id = link.mint();
-			const args = () => ({ broadcast: id, origin, path });
-			const map = () => keeping(broadcastConsumer(new Anchor(link, "broadcast", id), path), this);
-			return this.#anchor.wait(call, { id, args, map }, options);
+			return this.#anchor.wait(
+				call,
+				(broadcast) => ({ broadcast, origin, path }),
+				(_, id) => keeping(broadcastConsumer(new Anchor(link, "broadcast", id), path), this),
+				options,
+			);
 		});
 	}
 }
-
-disposeByClose(Origin);

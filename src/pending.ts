@@ -1,4 +1,4 @@
-import { CancelledError, errorFromUnknown } from "./error.ts";
+import { errorFromUnknown, failure } from "./error.ts";
 
 /** How far a {@link Pending} is. */
 export type PendingStatus = "pending" | "resolved" | "rejected" | "cancelled";
@@ -86,12 +86,8 @@ export class Pending<T> implements PromiseLike<T> {
 	 */
 	cancel(reason?: unknown): void {
 		if (this.#status !== "pending") return;
-		const error = new CancelledError({
-			kind: "cancelled",
-			message: typeof reason === "string" ? reason : "cancelled by the caller",
-		});
-		if (reason !== undefined) error.cause = reason;
-		this.#abandon(error);
+		const message = typeof reason === "string" ? reason : "cancelled by the caller";
+		this.#abandon(failure("cancelled", message, reason));
 	}
 
 	// biome-ignore lint/suspicious/noThenProperty: a Pending is awaited, that is its purpose.

@@ -3,7 +3,7 @@ import { BUILD_VERSION } from "../worker/protocol/version.ts";
 import { type ConnectOptions, dialData, withToken } from "./connect-options.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { disposeByCloseLater } from "./dispose.ts";
-import { ClosedError, MoqError, usage } from "./error.ts";
+import { failure, MoqError, usage } from "./error.ts";
 import { Link } from "./link/link.ts";
 import { type Spawned, spawn, type WorkerSource } from "./link/spawn.ts";
 import { startWorker } from "./link/start.ts";
@@ -100,7 +100,7 @@ export class Runtime {
 
 	/** Close every connection and end the worker. Whatever waits rejects with a ClosedError now. */
 	close(): Promise<void> {
-		return this.#link.close(new ClosedError({ kind: "closed", message: "the runtime was closed" }));
+		return this.#link.close(failure("closed", "the runtime was closed"));
 	}
 
 	/** `close()`, for `await using`; present where the engine has the symbol. */
@@ -168,7 +168,7 @@ async function spawnOrExplain(options: RuntimeOptions): Promise<Spawned> {
 		if (error instanceof MoqError) throw error;
 		// SecurityError: cross-origin, or forbidden by policy; thrown at once, unlike a script that does not load.
 		const why = error instanceof Error ? error.message : String(error);
-		throw new MoqError({ kind: "worker-load", message: `the worker could not be created: ${why}` });
+		throw failure("worker-load", `the worker could not be created: ${why}`);
 	}
 }
 

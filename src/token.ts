@@ -1,4 +1,4 @@
-import { TimeoutError, UnauthorizedError, usage } from "./error.ts";
+import { failure, usage } from "./error.ts";
 
 /** A token, or what gives one: asked at each dial, so that it may be short-lived. */
 export type Token = string | (() => string | Promise<string>);
@@ -27,7 +27,7 @@ async function answer(token: () => string | Promise<string>, signal: AbortSignal
 		stop = () => reject(signal.reason);
 		signal.addEventListener("abort", stop, { once: true });
 		const message = `the token function gave nothing within ${TOKEN_DEADLINE_MS / 1000} s`;
-		timer = setTimeout(() => reject(new TimeoutError({ kind: "timeout", message })), TOKEN_DEADLINE_MS);
+		timer = setTimeout(() => reject(failure("timeout", message)), TOKEN_DEADLINE_MS);
 	});
 	try {
 		return await Promise.race([asked(token), ended]);
@@ -41,12 +41,6 @@ async function asked(token: () => string | Promise<string>): Promise<unknown> {
 	try {
 		return await token();
 	} catch (error) {
-		throw failed(error);
+		throw failure("unauthorized", "no token: the token function failed", error);
 	}
-}
-
-function failed(error: unknown): UnauthorizedError {
-	const failure = new UnauthorizedError({ kind: "unauthorized", message: "no token: the token function failed" });
-	failure.cause = error;
-	return failure;
 }

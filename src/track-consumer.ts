@@ -3,8 +3,8 @@ import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.t
 import { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
 import { type GroupConsumer, groupConsumer } from "./group-consumer.ts";
+import { Handle } from "./handle.ts";
 import { Pending, type PendingStart, type WaitOptions } from "./pending.ts";
 import { FetchedGroup } from "./reader/fetched-group.ts";
 import { Lanes } from "./reader/lanes.ts";
@@ -56,13 +56,17 @@ export class PendingSubscription extends Pending<TrackSubscriber> {
 	}
 }
 
-/** A track to read from. Looking it up sends nothing; subscribing and fetching do. */
-export class TrackConsumer {
+/**
+ * A track to read from. Looking it up sends nothing; subscribing and fetching do, and what they gave outlives the handle.
+ * `closed` rejects with a NotFoundError or DroppedError when the broadcast cannot serve it.
+ */
+export class TrackConsumer extends Handle {
 	readonly #anchor: Anchor;
 	/** The name it was looked up by. */
 	readonly name: string;
 
 	private constructor(anchor: Anchor, name: string) {
+		super(anchor);
 		this.#anchor = anchor;
 		this.name = name;
 		anchor.hold(this);
@@ -72,17 +76,15 @@ export class TrackConsumer {
 		trackConsumer = (anchor, name) => new TrackConsumer(anchor, name);
 	}
 
-	/** Resolves when it was closed; rejects with a NotFoundError or DroppedError when the broadcast cannot serve it. */
-	get closed(): Promise<void> {
-		return this.#anchor.closed;
-	}
-
 	/** The track's properties, once its publisher has accepted it. */
 	info(options?: WaitOptions): Pending<TrackInfoData> {
-		const anchor = this.#anchor;
-		const operation = anchor.link.mint();
-		const args = () => ({ operation, track: anchor.id });
-		return anchor.wait("trackInfo", { id: operation, args, map: (info) => info }, options);
+		const track = this.#anchor.id;
+		return this.#anchor.wait(
+			"trackInfo",
+			(operation) => ({ operation, track }),
+			(info) => info,
+			options,
+		);
 	}
 
 	/** Receive the track's groups as they are published. Resolves when the publisher confirmed. */
@@ -147,28 +149,11 @@ export class TrackConsumer {
 			const frameStart = argument.optionalWhole("frameStart", options.frameStart);
 			this.#anchor.check();
 			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group, this)), reject });
-			const args = {
-				...fetched.args(),
-				track: this.#anchor.id,
-				sequence: checked,
-				...(priority === undefined ? {} : { priority }),
-				...(frameStart === undefined ? {} : { frameStart }),
-			};
-			this.#anchor.link.call("fetchGroup", args, {
-				resolve: () => undefined,
-				reject: (error) => fetched.fail(error),
-			});
+			const args = { ...fetched.args(), track: this.#anchor.id, sequence: checked, priority, frameStart };
+			this.#anchor.link.call("fetchGroup", args, { reject: (error) => fetched.fail(error) });
 			return () => fetched.cancel();
 		}, options);
 	}
-
-	/** Let go of it. What was subscribed or fetched through it goes on. */
-	close(): void {
-		this.#anchor.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 
 	#open(prefs: SubscriptionData): { state: SubscriptionState; port: MessagePort } {
 		const anchor = new Anchor(this.#anchor.link, "subscription");
@@ -180,8 +165,6 @@ export class TrackConsumer {
 		return { state: { anchor, reader, lanes, name: this.name, prefs }, port: port2 };
 	}
 }
-
-disposeByClose(TrackConsumer);
 
 function give(group: FetchedGroup, track: TrackConsumer): GroupConsumer {
 	return keeping(groupConsumer(group.buffer, group.anchor), track);

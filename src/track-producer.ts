@@ -2,10 +2,10 @@ import { WRITE_WINDOW } from "../worker/protocol/limits.ts";
 import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
 import { Anchor } from "./anchor.ts";
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
 import type { DynamicHandler } from "./dynamic.ts";
 import { type GroupProducer, groupProducer } from "./group-producer.ts";
 import { type GroupRequest, type TrackDynamic, trackDynamic } from "./group-request.ts";
+import { Handle } from "./handle.ts";
 import type { Link } from "./link/link.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
@@ -32,7 +32,7 @@ export let trackProducer: (
 ) => TrackProducer;
 
 /** Writes one track of a broadcast. Writing returns at once; {@link TrackProducer.ready} tells when to go on. */
-export class TrackProducer {
+export class TrackProducer extends Handle {
 	readonly #anchor: Anchor;
 	readonly #writer: TrackWriter;
 	/** Its name in the broadcast. */
@@ -47,9 +47,10 @@ export class TrackProducer {
 		make: (anchor: Anchor, port: MessagePort) => void,
 		ended?: (track: TrackProducer) => void,
 	) {
+		const anchor = new Anchor(link, "track");
+		super(anchor);
 		this.name = name;
 		this.info = info;
-		const anchor = new Anchor(link, "track");
 		const { port1, port2 } = new MessageChannel();
 		this.#anchor = anchor;
 		this.#writer = new TrackWriter(port1, WRITE_WINDOW, anchor, info.timescale !== undefined);
@@ -74,8 +75,8 @@ export class TrackProducer {
 	 * Resolves when it was finished and all was handed over, aborted here, or closed; rejects when it was refused or
 	 * failed.
 	 */
-	get closed(): Promise<void> {
-		const closed = Promise.race([this.#anchor.closed, this.#writer.done]);
+	override get closed(): Promise<void> {
+		const closed = Promise.race([super.closed, this.#writer.done]);
 		closed.catch(() => undefined);
 		return closed;
 	}
@@ -152,9 +153,8 @@ export class TrackProducer {
 
 	/** A reader of this track inside the page. */
 	consume(): TrackConsumer {
-		this.#anchor.check();
-		const anchor = new Anchor(this.#anchor.link, "track");
-		anchor.make("consumeTrack", { track: anchor.id, producer: this.#anchor.id });
+		const producer = this.#anchor.id;
+		const anchor = this.#anchor.derive("track", "consumeTrack", (track) => ({ track, producer }));
 		return keeping(trackConsumer(anchor, this.name), this);
 	}
 
@@ -195,12 +195,7 @@ export class TrackProducer {
 	}
 
 	/** Let go of it. Unless it was finished before, its readers see it fail. */
-	close(): void {
+	override close(): void {
 		this.#writer.close();
 	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 }
-
-disposeByClose(TrackProducer);

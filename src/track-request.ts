@@ -1,22 +1,21 @@
 import type { SubscriptionData, TrackAsked, TrackInfoData } from "../worker/protocol/model.ts";
 import type { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
-import { disposeByClose } from "./dispose.ts";
 import { Dynamic, type DynamicHandler, type RequestSource, requestSource } from "./dynamic.ts";
 import { type GroupRequest, type TrackDynamic, trackDynamic } from "./group-request.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
-import type { Question, RejectReason } from "./question.ts";
+import { DynamicRequest, type Question } from "./question.ts";
 import { type TrackProducer, trackProducer } from "./track-producer.ts";
 
 let trackRequest: (question: Question<TrackAsked>) => TrackRequest;
 
-/** One track that somebody wants. Answer it; one that is closed or forgotten is rejected. */
-export class TrackRequest {
+/** One track that somebody wants. Closing it is `reject("dropped")`, unless it was answered. */
+export class TrackRequest extends DynamicRequest {
 	readonly #question: Question<TrackAsked>;
 
 	private constructor(question: Question<TrackAsked>) {
+		super(question);
 		this.#question = question;
-		question.anchor.hold(this);
 	}
 
 	static {
@@ -36,13 +35,15 @@ export class TrackRequest {
 	/** Waits until that differs from what this method last gave; null when the last subscriber left. */
 	subscriptionChanged(options?: WaitOptions): Pending<SubscriptionData | null> {
 		const { anchor, data } = this.#question;
-		const operation = anchor.link.mint();
-		const args = () => ({ operation, request: anchor.id });
-		const map = (subscription: SubscriptionData | null) => {
-			data.subscription = subscription;
-			return subscription;
-		};
-		return anchor.wait("requestSubscription", { id: operation, args, map }, options);
+		return anchor.wait(
+			"requestSubscription",
+			(operation) => ({ operation, request: anchor.id }),
+			(subscription) => {
+				data.subscription = subscription;
+				return subscription;
+			},
+			options,
+		);
 	}
 
 	/**
@@ -58,31 +59,11 @@ export class TrackRequest {
 		);
 	}
 
-	/** Fail everybody who waits. */
-	reject(reason: RejectReason = "not-found"): void {
-		this.#question.reject(reason);
-	}
-
 	/** Serve old groups of the track on request, before and after it is accepted. */
 	dynamic(handler?: DynamicHandler<GroupRequest>): TrackDynamic {
 		return trackDynamic(this.#question.anchor, undefined, handler);
 	}
-
-	/** Waits until nobody holds the track any more. */
-	unused(options?: WaitOptions): Pending<void> {
-		return this.#question.unused(options);
-	}
-
-	/** `reject("dropped")`, unless it was answered. */
-	close(): void {
-		this.#question.anchor.close();
-	}
-
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
 }
-
-disposeByClose(TrackRequest);
 
 /** Makes the object users hold. */
 export let broadcastDynamic: (broadcast: Anchor, handler: DynamicHandler<TrackRequest> | undefined) => BroadcastDynamic;

@@ -2,10 +2,11 @@ import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.t
 import type { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
-import { ClosedError, MoqError } from "./error.ts";
+import { failure, MoqError } from "./error.ts";
 import type { Datagram, Frame } from "./frame.ts";
 import { type GroupConsumer, groupConsumer } from "./group-consumer.ts";
+import { Handle } from "./handle.ts";
+import { iteration, step } from "./iteration.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
 import type { GroupBuffer } from "./reader/group-buffer.ts";
 import type { Lanes } from "./reader/lanes.ts";
@@ -36,12 +37,13 @@ const SKIPPED: ReadonlySet<string> = new Set(["old", "lagged", "evicted", "dropp
  * Frames that are not read stay in the worker beyond a window of 64 frames or 4 MiB, and age there by the track's
  * rules. A group that was taken and not looked at gives way when later groups are waited for and the window is full.
  */
-export class TrackSubscriber {
+export class TrackSubscriber extends Handle {
 	readonly #state: SubscriptionState;
 	/** The properties the publisher gave the track. */
 	readonly info: Readonly<TrackInfoData>;
 
 	private constructor(state: SubscriptionState, info: TrackInfoData) {
+		super(state.anchor);
 		this.#state = state;
 		this.info = info;
 		state.anchor.hold(this, "a TrackSubscriber was collected without close(): it kept receiving until then");
@@ -67,9 +69,9 @@ export class TrackSubscriber {
 	}
 
 	/** Resolves when it was closed, or no further group will begin; rejects with what else ended it. */
-	get closed(): Promise<void> {
+	override get closed(): Promise<void> {
 		const ended = this.#state.lanes.finished().then(() => undefined);
-		const closed = Promise.race([this.#state.anchor.closed, ended]);
+		const closed = Promise.race([super.closed, ended]);
 		closed.catch(() => undefined);
 		return closed;
 	}
@@ -131,29 +133,20 @@ export class TrackSubscriber {
 	}
 
 	/** Unsubscribe. Waiting reads reject with a ClosedError. */
-	close(): void {
+	override close(): void {
 		const { anchor, reader, lanes } = this.#state;
 		if (!anchor.isLive) return;
 		anchor.close();
-		lanes.close(new ClosedError({ kind: "closed", message: `the subscription to ${this.name} was closed` }));
+		lanes.close(failure("closed", `the subscription to ${this.name} was closed`));
 		reader.close();
 	}
 
-	/** `close()`, for `using`; present where the engine has the symbol. */
-	declare [Symbol.dispose]: () => void;
-
 	/** Group by group, as {@link TrackSubscriber.nextGroup}. Leaving the loop early unsubscribes. */
 	[Symbol.asyncIterator](): AsyncIterator<GroupConsumer, undefined> {
-		return {
-			next: async () => {
-				const group = this.#consumer(await this.#state.lanes.next());
-				return group ? { value: group, done: false } : { value: undefined, done: true };
-			},
-			return: () => {
-				this.close();
-				return Promise.resolve({ value: undefined, done: true });
-			},
-		};
+		return iteration(
+			async () => step(this.#consumer(await this.#state.lanes.next())),
+			() => this.close(),
+		);
 	}
 
 	#consumer(group: GroupBuffer | undefined): GroupConsumer | undefined {
@@ -184,8 +177,6 @@ export class TrackSubscriber {
 		return new ReadableStream({ pull, cancel: () => this.close() }, { highWaterMark: 0 });
 	}
 }
-
-disposeByClose(TrackSubscriber);
 
 /** Set the preferences of a subscription that may still wait for its confirmation. */
 export function update(state: SubscriptionState, prefs: SubscriptionData): void {

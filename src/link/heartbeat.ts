@@ -1,5 +1,5 @@
 import { HEARTBEAT_MISSES, HEARTBEAT_MS } from "../../worker/protocol/limits.ts";
-import { type MoqError, WorkerCrashedError } from "../error.ts";
+import { failure, type MoqError } from "../error.ts";
 
 /** What a heartbeat needs from its link. */
 export interface Patient {
@@ -59,7 +59,7 @@ export class Heartbeat {
 			if (this.#misses >= HEARTBEAT_MISSES) {
 				const seconds = (HEARTBEAT_MISSES * HEARTBEAT_MS) / 1000;
 				const message = `the worker has not answered for ${seconds} s: it was terminated, or is stuck`;
-				this.#patient.dead(new WorkerCrashedError({ kind: "worker-crashed", message }));
+				this.#patient.dead(failure("worker-crashed", message));
 				return;
 			}
 		}

@@ -1,7 +1,7 @@
 import { type ControlClient, controlClient } from "../../worker/protocol/comlink.ts";
 import type { ControlApi, Id } from "../../worker/protocol/control.ts";
 import { CLOSE_DEADLINE_MS, MAX_PENDING_CALLS } from "../../worker/protocol/limits.ts";
-import { errorFromUnknown, MoqError, WorkerCrashedError } from "../error.ts";
+import { errorFromUnknown, failure, type MoqError } from "../error.ts";
 import { Heartbeat } from "./heartbeat.ts";
 
 /** Names of the calls that take one args object. */
@@ -13,9 +13,9 @@ export type CallArgs<Name extends Call> = Parameters<ControlApi[Name]>[0];
 /** What a call answers. */
 export type CallResult<Name extends keyof ControlApi> = Awaited<ReturnType<ControlApi[Name]>>;
 
-/** Where the outcome of a call goes; exactly one of the two is called, once. */
+/** Where the outcome of a call goes; exactly one of the two is called, once. Without `resolve` only a failure is of interest. */
 export interface Outcome<T> {
-	resolve(value: T): void;
+	resolve?(value: T): void;
 	reject(error: MoqError): void;
 }
 
@@ -46,9 +46,7 @@ export class Link {
 		this.#client = controlClient(control);
 		this.#terminate = terminate;
 		control.addEventListener("messageerror", () =>
-			this.die(
-				new WorkerCrashedError({ kind: "worker-crashed", message: "an answer of the worker could not be read" }),
-			),
+			this.die(failure("worker-crashed", "an answer of the worker could not be read")),
 		);
 		this.#heartbeat = new Heartbeat({
 			ping: () => this.#client.ping(),
@@ -144,7 +142,7 @@ export class Link {
 		}
 		if (this.#pending.size >= MAX_PENDING_CALLS) {
 			const message = `${MAX_PENDING_CALLS} calls are waiting for this worker: await some of them first`;
-			outcome.reject(new MoqError({ kind: "too-many-pending", message }));
+			outcome.reject(failure("too-many-pending", message));
 			return;
 		}
 		const entry: Outcome<never> = outcome;
@@ -153,7 +151,7 @@ export class Link {
 		start().then(
 			(value) => {
 				this.heard();
-				if (this.#pending.delete(entry)) outcome.resolve(value);
+				if (this.#pending.delete(entry)) outcome.resolve?.(value);
 			},
 			(error: unknown) => {
 				if (this.#pending.delete(entry)) outcome.reject(errorFromUnknown(error));

@@ -1,4 +1,4 @@
-import { usage, WorkerLoadError } from "../error.ts";
+import { failure, usage } from "../error.ts";
 
 /** Where the worker comes from, when not from next to this file. A function may be called again for another role. */
 export type WorkerSource = Worker | URL | string | (() => Worker);
@@ -53,7 +53,7 @@ async function fromText(url: URL, name: string): Promise<Spawned> {
 	} catch (error) {
 		const why = error instanceof Error ? error.message : String(error);
 		const message = `the worker is on another origin and could not be fetched from ${url.href}: ${why}`;
-		throw new WorkerLoadError({ kind: "worker-load", message });
+		throw failure("worker-load", message);
 	}
 	const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
 	const worker = new Worker(blob, { type: "module", name });

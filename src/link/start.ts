@@ -1,7 +1,7 @@
 import type { BootMessage, InitMessage } from "../../worker/protocol/boot.ts";
 import { START_DEADLINE_MS } from "../../worker/protocol/limits.ts";
 import { BUILD_VERSION } from "../../worker/protocol/version.ts";
-import { errorFrom, type MoqError, VersionMismatchError, WorkerCrashedError, WorkerLoadError } from "../error.ts";
+import { errorFrom, failure, type MoqError, type VersionMismatchError } from "../error.ts";
 import type { Spawned } from "./spawn.ts";
 
 /** The three reasons for which a worker that loads elsewhere does not load here; the browser does not say which. */
@@ -27,9 +27,7 @@ export function startWorker(
 		const timer = setTimeout(() => {
 			const what = phase === "loading" ? "did not load" : "did not start";
 			const message = `the worker from ${origin} ${what} within ${START_DEADLINE_MS / 1000} s`;
-			fail(
-				new WorkerLoadError({ kind: "worker-load", message, cause: { kind: "timeout", message: "deadline passed" } }),
-			);
+			fail(failure("worker-load", message, failure("timeout", "deadline passed")));
 		}, START_DEADLINE_MS);
 		const abort = () => fail(signal.reason);
 		const settled = () => {
@@ -44,10 +42,12 @@ export function startWorker(
 			worker.terminate();
 			reject(error);
 		};
+		/** It worked until now, perhaps. */
 		const broke = (error: MoqError) => {
-			if (phase === "over") return;
-			phase = "over";
-			crashed(error);
+			if (phase === "running") {
+				phase = "over";
+				crashed(error);
+			} else fail(error);
 		};
 		signal.addEventListener("abort", abort, { once: true });
 
@@ -72,8 +72,7 @@ export function startWorker(
 					fail(errorFrom(data.error));
 					return;
 				case "fatal":
-					if (phase === "running") broke(errorFrom(data.error));
-					else fail(errorFrom(data.error));
+					broke(errorFrom(data.error));
 					return;
 				default:
 					data satisfies never;
@@ -86,25 +85,16 @@ export function startWorker(
 			const detail = event.message ? `: ${event.message}` : "";
 			if (phase === "loading") {
 				const message = `the worker could not be loaded from ${origin}${detail || `; usual causes: ${LOAD_CAUSES}`}`;
-				fail(new WorkerLoadError({ kind: "worker-load", message }));
+				fail(failure("worker-load", message));
 				return;
 			}
-			const error = new WorkerCrashedError({ kind: "worker-crashed", message: `the worker failed${detail}` });
-			if (phase === "running") broke(error);
-			else fail(error);
+			broke(failure("worker-crashed", `the worker failed${detail}`));
 		};
-		worker.onmessageerror = () => {
-			const error = new WorkerCrashedError({
-				kind: "worker-crashed",
-				message: "a message of the worker was unreadable",
-			});
-			if (phase === "running") broke(error);
-			else fail(error);
-		};
+		worker.onmessageerror = () => broke(failure("worker-crashed", "a message of the worker was unreadable"));
 	});
 }
 
 function mismatch(origin: string, version: string): VersionMismatchError {
 	const message = `the page has build ${BUILD_VERSION}, the worker from ${origin} is ${version}: deploy both files together`;
-	return new VersionMismatchError({ kind: "version-mismatch", message });
+	return failure("version-mismatch", message);
 }

@@ -1,5 +1,5 @@
 import type { WasmLocator } from "../../worker/protocol/boot.ts";
-import { usage, WorkerLoadError } from "../error.ts";
+import { failure, usage } from "../error.ts";
 
 /** Where the wasm comes from, when not from next to the worker. */
 export type WasmSource = URL | string | Response | WebAssembly.Module | BufferSource;
@@ -27,5 +27,5 @@ export async function wasmLocator(source: WasmSource | undefined): Promise<WasmL
 async function body(response: Response): Promise<ArrayBuffer> {
 	if (response.ok) return await response.arrayBuffer();
 	const message = `the wasm option is a response with status ${response.status} from ${response.url}`;
-	throw new WorkerLoadError({ kind: "worker-load", message });
+	throw failure("worker-load", message);
 }

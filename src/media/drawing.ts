@@ -2,7 +2,7 @@ import type { RoleRenderInit } from "../../worker/protocol/boot.ts";
 import type { RenderEvent } from "../../worker/protocol/media.ts";
 import { BUILD_VERSION } from "../../worker/protocol/version.ts";
 import { Anchor } from "../anchor.ts";
-import { MoqError, usage } from "../error.ts";
+import { failure, MoqError, usage } from "../error.ts";
 import type { Link } from "../link/link.ts";
 import { spawn } from "../link/spawn.ts";
 import { startWorker } from "../link/start.ts";
@@ -58,7 +58,7 @@ export function startDrawing(
 		if (signal.aborted) return;
 		controller.abort();
 		const message = error instanceof Error ? error.message : String(error);
-		told.failed(error instanceof MoqError ? error : new MoqError({ kind: "worker-load", message }));
+		told.failed(error instanceof MoqError ? error : failure("worker-load", message));
 	};
 	const start = async (): Promise<void> => {
 		const spawned = await spawn(source, "moq-worker render");

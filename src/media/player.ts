@@ -11,7 +11,7 @@ import { Anchor } from "../anchor.ts";
 import { record, text } from "../argument.ts";
 import { type Connection, connectionLink } from "../connection.ts";
 import { disposeByClose } from "../dispose.ts";
-import { ClosedError, errorFrom, type MoqError, usage } from "../error.ts";
+import { type ClosedError, errorFrom, failure, type MoqError, usage } from "../error.ts";
 import { TypedEventTarget } from "../events.ts";
 import { type Drawing, startDrawing } from "./drawing.ts";
 
@@ -183,5 +183,5 @@ export class Player extends TypedEventTarget<PlayerEventMap> {
 disposeByClose(Player);
 
 function closed(): ClosedError {
-	return new ClosedError({ kind: "closed", message: "the player is closed" });
+	return failure("closed", "the player is closed");
 }

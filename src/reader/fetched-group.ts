@@ -1,7 +1,7 @@
 import type { Id } from "../../worker/protocol/control.ts";
 import { READ_WINDOW, type Window } from "../../worker/protocol/limits.ts";
 import { Anchor } from "../anchor.ts";
-import { MoqError } from "../error.ts";
+import { failure, type MoqError } from "../error.ts";
 import type { Link } from "../link/link.ts";
 import type { GroupBuffer } from "./group-buffer.ts";
 import { type ReaderListener, TrackReader } from "./track-reader.ts";
@@ -70,7 +70,7 @@ export class FetchedGroup implements ReaderListener {
 	end(error: MoqError | undefined): void {
 		if (!this.#isSettled) {
 			this.#isSettled = true;
-			this.#outcome.reject(error ?? new MoqError({ kind: "dropped", message: "the group ended before it began" }));
+			this.#outcome.reject(error ?? failure("dropped", "the group ended before it began"));
 		}
 		if (error) this.anchor.fail(error);
 		else this.anchor.close();

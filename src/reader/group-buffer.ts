@@ -1,7 +1,8 @@
 import type { Batch } from "../../worker/protocol/batch.ts";
 import { READ_FRAMES_MAX } from "../../worker/protocol/limits.ts";
-import { ClosedError, MoqError } from "../error.ts";
+import { failure, type MoqError } from "../error.ts";
 import { Frame } from "../frame.ts";
+import { step } from "../iteration.ts";
 import { Line } from "../line.ts";
 import type { Pending, WaitOptions } from "../pending.ts";
 
@@ -118,9 +119,9 @@ export class GroupBuffer {
 	step(): Promise<IteratorResult<Frame, undefined>> {
 		if (this.#frames > 0 && this.#line.isEmpty) {
 			this.isTouched = true;
-			return Promise.resolve({ value: this.#shift(), done: false });
+			return Promise.resolve(step<Frame>(this.#shift()));
 		}
-		return this.next().then((value) => (value ? { value, done: false } : { value, done: true }));
+		return this.next().then(step);
 	}
 
 	/** The oldest frame that is here. */
@@ -141,13 +142,10 @@ export class GroupBuffer {
 		this.isTouched = true;
 		const take = () => {
 			if (index < this.#index) {
-				throw new MoqError({ kind: "lagged", message: `frame ${index} was read already, and is not kept` });
+				throw failure("lagged", `frame ${index} was read already, and is not kept`);
 			}
 			if (index - this.#index > READ_FRAMES_MAX) {
-				throw new MoqError({
-					kind: "out-of-range",
-					message: `frame ${index} is too far ahead of frame ${this.#index}`,
-				});
+				throw failure("out-of-range", `frame ${index} is too far ahead of frame ${this.#index}`);
 			}
 			if (index < this.#index + this.#frames) return { item: this.#at(index - this.#index) };
 			if (this.#end.type === "ended") return { item: undefined };
@@ -174,12 +172,12 @@ export class GroupBuffer {
 	/** Give it up because the reader fell behind: what is here is dropped, reading it later says so. */
 	lag(): void {
 		const message = `group ${this.sequence} was not read while later groups were waited for, and was dropped`;
-		this.#drop(new MoqError({ kind: "lagged", message }));
+		this.#drop(failure("lagged", message));
 	}
 
 	/** The reader has no more use for it. */
 	close(): void {
-		this.#drop(new ClosedError({ kind: "closed", message: `group ${this.sequence} was closed` }));
+		this.#drop(failure("closed", `group ${this.sequence} was closed`));
 	}
 
 	/** The subscription is gone, and the group with it. */

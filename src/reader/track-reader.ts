@@ -2,7 +2,7 @@ import { Batch, RecordType } from "../../worker/protocol/batch.ts";
 import type { ErrorData } from "../../worker/protocol/error.ts";
 import type { Window } from "../../worker/protocol/limits.ts";
 import type { ReaderEvent, ReaderRequest } from "../../worker/protocol/port.ts";
-import { errorFrom, MoqError } from "../error.ts";
+import { errorFrom, failure, type MoqError } from "../error.ts";
 import { Datagram } from "../frame.ts";
 import { Credit } from "./credit.ts";
 import { GroupBuffer, type GroupOwner } from "./group-buffer.ts";
@@ -40,7 +40,7 @@ export class TrackReader implements GroupOwner {
 		this.#listener = listener;
 		this.#credit = new Credit(window, (frames, bytes) => this.post({ type: "grant", frames, bytes }));
 		port.onmessage = (event: MessageEvent<ReaderEvent>) => this.#receive(event.data);
-		port.onmessageerror = () => this.fail(new MoqError({ kind: "worker", message: "a batch could not be received" }));
+		port.onmessageerror = () => this.fail(failure("worker", "a batch could not be received"));
 	}
 
 	get isExhausted(): boolean {
@@ -153,7 +153,7 @@ export class TrackReader implements GroupOwner {
 		this.close();
 		const open = [...this.#groups.values()];
 		this.#groups.clear();
-		const cut = error ?? new MoqError({ kind: "dropped", message: "the subscription ended inside this group" });
+		const cut = error ?? failure("dropped", "the subscription ended inside this group");
 		for (const group of open) group.fail(cut);
 		this.#listener.end(error);
 	}

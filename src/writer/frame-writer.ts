@@ -1,5 +1,5 @@
 import { closed, closeWhenCollected, type Owned } from "../collected.ts";
-import { ClosedError, usage } from "../error.ts";
+import { failure, usage } from "../error.ts";
 import { type FrameData, payload, type WriteOptions } from "../payload.ts";
 import type { GroupWriter } from "./group-writer.ts";
 
@@ -33,7 +33,7 @@ export class FrameWriter implements Owned {
 
 	write(data: FrameData, options: WriteOptions): void {
 		this.#group.check();
-		if (this.#isAborted) throw new ClosedError({ kind: "closed", message: "the frame was aborted" });
+		if (this.#isAborted) throw failure("closed", "the frame was aborted");
 		const bytes = payload(data, options);
 		const { byteLength } = bytes;
 		if (byteLength > this.remaining) {

@@ -58,11 +58,7 @@ export class GroupWriter implements Owned {
 		this.check();
 		checkTimestamp(timestamp, this.#isTimed);
 		const bytes = payload(data, options);
-		this.#outbox.push(
-			timestamp === undefined
-				? { type: "frame", group: this.#group, data: bytes }
-				: { type: "frame", group: this.#group, data: bytes, timestamp },
-		);
+		this.#outbox.push({ type: "frame", group: this.#group, data: bytes, timestamp });
 		this.frameCount++;
 	}
 
@@ -73,8 +69,7 @@ export class GroupWriter implements Owned {
 		checkTimestamp(timestamp, this.#isTimed);
 		const frame = `${this.#group}:${this.#nextFrame++}`;
 		const writer = new FrameWriter(this, frame, size);
-		const step = { type: "frameStart", group: this.#group, frame, size } as const;
-		this.#outbox.push(timestamp === undefined ? step : { ...step, timestamp });
+		this.#outbox.push({ type: "frameStart", group: this.#group, frame, size, timestamp });
 		if (size > 0) this.frames.add(writer);
 		this.frameCount++;
 		return writer;

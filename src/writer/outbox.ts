@@ -1,6 +1,6 @@
 import { type Window, WRITE_BACKLOG } from "../../worker/protocol/limits.ts";
 import type { WriterEvent, WriterRequest, WriteStep } from "../../worker/protocol/port.ts";
-import { MoqError } from "../error.ts";
+import { failure, type MoqError } from "../error.ts";
 import { Line } from "../line.ts";
 
 /** A step and the frame credit it takes: a frame, a piece or a datagram costs one and its bytes, everything else is free. */
@@ -61,7 +61,7 @@ export class Outbox {
 	}
 
 	/** A whole group of one frame: all of its steps are taken, or none. */
-	pushSingle(single: { group: number; sequence: number; data: Uint8Array; timestamp?: number }): void {
+	pushSingle(single: { group: number; sequence: number; data: Uint8Array; timestamp: number | undefined }): void {
 		const { sequence, ...frame } = single;
 		this.#checkBacklog(frame.data.byteLength);
 		this.push({ type: "group", group: frame.group, sequence });
@@ -118,7 +118,7 @@ export class Outbox {
 		const isLarge = this.#queuedFrames > 0 && this.#queuedBytes + bytes > WRITE_BACKLOG.bytes;
 		if (!isFull && !isLarge) return;
 		const message = `${this.#queuedFrames} frames (${this.#queuedBytes} bytes) wait to be written: await ready first`;
-		throw new MoqError({ kind: "too-many-pending", message });
+		throw failure("too-many-pending", message);
 	}
 
 	#grant(frames: number, bytes: number): void {

@@ -3,7 +3,7 @@ import type { SubscriptionData } from "../../worker/protocol/model.ts";
 import type { WriterEvent } from "../../worker/protocol/port.ts";
 import type { Anchor } from "../anchor.ts";
 import * as argument from "../argument.ts";
-import { ClosedError, errorFrom, MoqError } from "../error.ts";
+import { errorFrom, failure, type MoqError } from "../error.ts";
 import { Line } from "../line.ts";
 import { type FrameData, payload, type WriteOptions } from "../payload.ts";
 import type { Pending, WaitOptions } from "../pending.ts";
@@ -67,7 +67,7 @@ export class TrackWriter {
 		const bytes = payload(data, options);
 		const sequence = this.#next();
 		const group = this.#nextGroup++;
-		this.#outbox.pushSingle({ group, sequence, data: bytes, ...(timestamp === undefined ? {} : { timestamp }) });
+		this.#outbox.pushSingle({ group, sequence, data: bytes, timestamp });
 		this.#wrote(sequence);
 		return sequence;
 	}
@@ -79,11 +79,10 @@ export class TrackWriter {
 		const bytes = payload(data, options);
 		if (bytes.byteLength > MAX_DATAGRAM_BYTES) {
 			const message = `a datagram of ${bytes.byteLength} bytes, above ${MAX_DATAGRAM_BYTES}`;
-			throw new MoqError({ kind: "too-large", message });
+			throw failure("too-large", message);
 		}
 		const sequence = this.#next();
-		const step = { type: "datagram", sequence, data: bytes } as const;
-		this.#outbox.push(timestamp === undefined ? step : { ...step, timestamp });
+		this.#outbox.push({ type: "datagram", sequence, data: bytes, timestamp });
 		this.#wrote(sequence);
 		return sequence;
 	}
@@ -120,7 +119,7 @@ export class TrackWriter {
 			this.#change = undefined;
 			return { item: change.subscription };
 		};
-		return this.#changes.read({ take, wake: () => undefined, map: (change) => change }, options);
+		return this.#changes.read({ take, map: (change) => change }, options);
 	}
 
 	waitUsed(isUsed: boolean, options?: WaitOptions): Pending<void> {
@@ -129,12 +128,12 @@ export class TrackWriter {
 			return this.#isUsed === isUsed ? { item: undefined } : undefined;
 		};
 		const line = isUsed ? this.#usedLine : this.#unusedLine;
-		return line.read<void>({ take, wake: () => undefined, map: () => undefined }, options);
+		return line.read<void>({ take, map: () => undefined }, options);
 	}
 
 	/** The handle ended: by the user, by a refusal, or because all was written. */
 	end(error: MoqError | undefined): void {
-		const reason = error ?? new ClosedError({ kind: "closed", message: "the track was closed" });
+		const reason = error ?? failure("closed", "the track was closed");
 		for (const group of [...this.#groups.values()]) group.fail(reason);
 		this.#outbox.close(error);
 		this.#changes.fail(reason);
@@ -187,6 +186,6 @@ export class TrackWriter {
 
 	#check(): void {
 		this.#anchor.check();
-		if (this.#end !== "open") throw new ClosedError({ kind: "closed", message: "the track was finished" });
+		if (this.#end !== "open") throw failure("closed", "the track was finished");
 	}
 }

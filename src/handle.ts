@@ -1,0 +1,35 @@
+import { disposeByClose } from "./dispose.ts";
+
+/** What is behind a {@link Handle}; made by the library. */
+export interface Held {
+	readonly closed: Promise<void>;
+	close(): void;
+}
+
+/** Something of the worker that a page holds until it is closed. */
+export abstract class Handle {
+	readonly #held: Held;
+
+	/** Made by the library. */
+	protected constructor(held: Held) {
+		this.#held = held;
+	}
+
+	/**
+	 * Resolves when it was closed or came to its natural end; rejects with what else ended it: a refusal to make it, the end
+	 * of what it belongs to, or the death of the worker. Never raises an unhandled rejection.
+	 */
+	get closed(): Promise<void> {
+		return this.#held.closed;
+	}
+
+	/** Let go of it. Calls that wait for it reject with a ClosedError; closing again does nothing. */
+	close(): void {
+		this.#held.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+}
+
+disposeByClose(Handle);
