@@ -33,6 +33,9 @@ pub struct Bounds {
     pub keep_alive: Duration,
     /// From the first packet to an admitted session. Then the connection is closed.
     pub handshake_timeout: Duration,
+    /// How long a client that is not let in waits to hear so. A browser opens its first streams together with SETUP, and
+    /// a Chromium (156) that is still opening one when the session closes loses the whole page.
+    pub refusal_pause: Duration,
 
     /// Connections whose session is not admitted yet. New ones are refused.
     pub handshakes: usize,
@@ -85,6 +88,7 @@ impl Default for Bounds {
             idle_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(10),
+            refusal_pause: Duration::from_millis(250),
             handshakes: 1024,
             unproven_handshakes: 256,
             address_handshakes: 16,

@@ -222,6 +222,7 @@ impl Relay {
             Ok(access) => access,
             Err(refusal) => {
                 let error = refusal.into();
+                tokio::time::sleep(self.bounds.refusal_pause).await;
                 request.close(&error);
                 return Err(error);
             }
@@ -229,6 +230,7 @@ impl Relay {
         let _guest = match self.sessions.enter(None) {
             Ok(guest) => guest,
             Err(Full::All | Full::Address) => {
+                tokio::time::sleep(self.bounds.refusal_pause).await;
                 request.close(&BUSY);
                 return Err(BUSY);
             }
