@@ -1,13 +1,14 @@
-// Runs the tests that docs/conformance.md names, and holds each id of that list against them.
+// Holds each id of docs/conformance.md against the tests it names.
 //
-//   node scripts/scenarios.mjs [ID ...]      ids or beginnings of ids (FETCH, KIO-1); default: all
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+//   node scripts/scenarios.mjs [ID ...]      runs them; ids or beginnings of ids (FETCH, KIO-1); default: all
+//   node scripts/scenarios.mjs --recorded    runs nothing: judges by what the last whole `npm test` saw
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
-import { listTests } from "./libtest.mjs";
+import { fileOf, runTests, targetsOf } from "./libtest.mjs";
 import { main, start } from "./process.mjs";
 import { setup } from "./setup.mjs";
-import { find, out, root } from "./tools.mjs";
+import { out, root } from "./tools.mjs";
 
 /** The crates by the folder that a test's name begins with. */
 const crates = {
@@ -17,7 +18,7 @@ const crates = {
 	fuzz: { package: "moq-worker-fuzz" },
 	relay: { package: "moq-worker-relay" },
 	// Thousands of virtual seconds: without optimisation some of its tests stay out.
-	sim: { package: "moq-worker-sim", release: true },
+	sim: { package: "moq-worker-sim", profile: ["--release"] },
 };
 
 /** `SRC-S01 … SRC-S12` stands for twelve ids. */
@@ -45,22 +46,39 @@ function rows(markdown) {
 	return all;
 }
 
-/** Where the tests of one crate's files run and how they end: a map from `folder/file::name` to "ok" or another word. */
-async function runRust(files, results) {
-	for (const [folder, { package: name, portable, release }] of Object.entries(crates)) {
-		const mine = [...files].filter((file) => file.startsWith(`${folder}/`));
+/** Runs the Rust tests of these files, and maybe others beside them; gives their ends. */
+async function runRust(files) {
+	const ends = [];
+	for (const [folder, { package: name, portable, profile = [] }] of Object.entries(crates)) {
+		const mine = inside(folder, files);
 		if (mine.length === 0) continue;
-		await listTests({ folder, name, files: mine, results, release });
-		if (!portable) continue;
-		const runner = join(await find("wasm-bindgen"), "../wasm-bindgen-test-runner");
-		await listTests({ folder, name, files: mine, results, runner, prefix: "wasm32:" });
+		const args = ["-p", name, ...profile, ...targetsOf(mine)];
+		for (const onWasm of portable ? [false, true] : [false]) ends.push(...(await runTests(args, { onWasm })).ends);
+	}
+	return ends;
+}
+
+/** Of some files those in a crate, as the crate sees them. */
+const inside = (folder, files) =>
+	files.filter((file) => file.startsWith(`${folder}/`)).map((file) => file.slice(folder.length + 1));
+
+/** Enters the end of every test that one of these files holds, as `file::name`, and of runs elsewhere as `wasm32:file::name`. */
+function noteRust(ends, files, results) {
+	for (const { place, folder, source, test, end } of ends) {
+		const file = fileOf({ source, test }, inside(folder, files));
+		// One that was left out here runs elsewhere, optimised.
+		if (!file || end === "ignored") continue;
+		const key = `${place === "wasm32" ? "wasm32:" : ""}${folder}/${file}::${test.split("::").at(-1)}`;
+		// A test that ran twice has to pass twice.
+		if (results.get(key) === undefined || end !== "ok") results.set(key, end);
 	}
 }
 
-/** The vitest projects, by where their tests lie. */
-async function runVitest(files, results) {
+/** Runs the vitest files and gives the paths of the reports. */
+async function runVitest(files) {
+	const reports = [];
 	for (const project of ["node", "browser"]) {
-		const mine = [...files].filter((file) => file.startsWith(`test/${project}/`));
+		const mine = files.filter((file) => file.startsWith(`test/${project}/`));
 		if (mine.length === 0) continue;
 		const report = join(out, `scenarios-${project}.json`);
 		mkdirSync(out, { recursive: true });
@@ -69,45 +87,67 @@ async function runVitest(files, results) {
 		const args = ["run", "--project", project, "--reporter=json", `--outputFile.json=${report}`, ...mine];
 		const child = start(process.execPath, [program, ...args], { cwd: root, log: console.error });
 		await child.ended;
-		for (const { name, assertionResults } of JSON.parse(readFileSync(report, "utf8")).testResults) {
-			const file = name.slice(root.length);
-			for (const { title, status } of assertionResults) {
-				// One title may stand for several runs (each version): all of them count.
-				for (const key of [`${file} › ${title}`, `${file} › *`]) {
-					if (results.get(key) === undefined || status !== "passed")
-						results.set(key, status === "passed" ? "ok" : status);
-				}
+		reports.push(report);
+	}
+	return reports;
+}
+
+/** Enters the ends in the reports of vitest, as `file › title`, and as `file › *` for all of a file together. */
+function noteVitest(reports, results) {
+	for (const { name, assertionResults } of reports.flatMap((report) => JSON.parse(readFileSync(report)).testResults)) {
+		const file = name.slice(root.length);
+		for (const { title, status } of assertionResults) {
+			// One title may stand for several runs (each version): all of them count.
+			for (const key of [`${file} › ${title}`, `${file} › *`]) {
+				if (results.get(key) === undefined || status !== "passed")
+					results.set(key, status === "passed" ? "ok" : status);
 			}
 		}
 	}
 }
 
+/** What the last `npm test` left: the ends of the Rust tests, and the reports of vitest. */
+function lastRun() {
+	const rust = join(out, "rust-tests.json");
+	if (!existsSync(rust)) throw new Error("nothing is recorded: run `npm test` first");
+	const reports = ["node", "browser"].map((project) => join(out, `vitest-${project}.json`)).filter(existsSync);
+	return { ends: JSON.parse(readFileSync(rust)), reports };
+}
+
 /** How a test ended, on every target it has: `{ok, text}`. */
 function outcome(test, results) {
-	const native = results.get(test) ?? "there is no such test";
+	const native = results.get(test) ?? "did not run";
 	const portable = results.get(`wasm32:${test}`);
 	const ok = native === "ok" && (portable === undefined || portable === "ok");
 	return { ok, text: portable === undefined ? native : `${native}, wasm32 ${portable}` };
 }
 
 main(async () => {
-	const wanted = process.argv.slice(2);
+	const recorded = process.argv.includes("--recorded");
+	const wanted = process.argv.slice(2).filter((arg) => arg !== "--recorded");
 	const every = rows(readFileSync(join(root, "docs/conformance.md"), "utf8"));
 	const listed = wanted.length === 0 ? every : every.filter(({ id }) => wanted.some((one) => id.startsWith(one)));
 	if (listed.length === 0) throw new Error("no id of docs/conformance.md begins like that");
 	const tests = listed.flatMap(({ tests }) => tests).map((test) => test.replace(/^wasm32:/, ""));
-	const rust = new Set(tests.filter((test) => test.includes(".rs::")).map((test) => test.split("::")[0]));
-	const typescript = new Set(tests.filter((test) => test.includes(" › ")).map((test) => test.split(" › ")[0]));
+	const filesOf = (pattern) => [...new Set(tests.flatMap((test) => pattern.exec(test)?.[1] ?? []))];
+	const rust = filesOf(/^(.+\.rs)::/);
+	const typescript = filesOf(/^(.+\.ts) › /);
 	const stray = tests.find((test) => !test.includes(".rs::") && !test.includes(" › "));
 	if (stray) throw new Error(`"${stray}" names no test`);
 
-	const browser = [...typescript].some((file) => file.startsWith("test/browser/"));
-	await setup("rust", "npm", "wasm", ...(browser ? ["chromium"] : []));
 	const results = new Map();
-	await runRust(rust, results);
-	if (typescript.size > 0) {
-		await build();
-		await runVitest(typescript, results);
+	if (recorded) {
+		const { ends, reports } = lastRun();
+		noteRust(ends, rust, results);
+		noteVitest(reports, results);
+	} else {
+		const browser = typescript.some((file) => file.startsWith("test/browser/"));
+		await setup("rust", "npm", "wasm", ...(browser ? ["chromium"] : []));
+		noteRust(await runRust(rust), rust, results);
+		if (typescript.length > 0) {
+			await build();
+			noteVitest(await runVitest(typescript), results);
+		}
 	}
 
 	const counts = { proved: 0, failed: 0, planned: 0 };

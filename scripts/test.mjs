@@ -2,21 +2,24 @@
 // the core in a simulated world, the TypeScript tests in Node and in a real Chromium against the embedded relay.
 //
 //   node scripts/test.mjs [native|wasm32|loom|miri|sim|node|browser ...]      default: all
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { cargoTest } from "./cargo.mjs";
+import { runTests } from "./libtest.mjs";
 import { ask, main, start } from "./process.mjs";
 import { setup } from "./setup.mjs";
 import { simulate } from "./sim.mjs";
-import { find, out, root, wasm } from "./tools.mjs";
+import { out, root, wasm } from "./tools.mjs";
+
+/** How every Rust test of the last run ended: what `npm run scenarios -- --recorded` judges by. */
+const recorded = join(out, "rust-tests.json");
 
 const say = (text) => console.log(`test: ${text}`);
 
 /** Runs one vitest project and counts from its report. */
 async function vitest(project) {
 	const report = join(out, `vitest-${project}.json`);
-	mkdirSync(out, { recursive: true });
 	rmSync(report, { force: true });
 	const program = join(root, "node_modules/vitest/vitest.mjs");
 	const args = [
@@ -42,21 +45,17 @@ async function vitest(project) {
 	return counts;
 }
 
-/** The environment in which tests for wasm32 run in Node. */
-async function onWasm() {
-	const runner = join(await find("wasm-bindgen"), "../wasm-bindgen-test-runner");
-	return { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: runner, WASM_BINDGEN_TEST_ONLY_NODE: "1" };
-}
+/** The counts of several runs as one, with the end of every test that has a name of its own. */
+const sum = (...runs) => ({
+	passed: runs.reduce((all, { passed }) => all + passed, 0),
+	failed: runs.reduce((all, { failed }) => all + failed, 0),
+	ends: runs.flatMap(({ ends = [] }) => ends),
+});
 
 /** The parts, each with the set-up it needs. `built` parts import the package itself. */
 const parts = {
-	native: { run: () => cargoTest(["--workspace"]) },
-	wasm32: {
-		async run() {
-			const env = await onWasm();
-			return cargoTest(["--target", "wasm32-unknown-unknown", "-p", "kio@0.1.0", "-p", "moq-net"], { env });
-		},
-	},
+	native: { run: async () => sum(await runTests(["--workspace"]), await cargoTest(["--workspace", "--doc"])) },
+	wasm32: { run: () => runTests(["-p", "kio@0.1.0", "-p", "moq-net"], { onWasm: true }) },
 	// Another configuration of every crate: a target folder of its own keeps the two from rebuilding each other.
 	loom: {
 		run() {
@@ -88,14 +87,10 @@ const parts = {
 			await simulate(["--seeds", "8", "--hashes"], (text) => {
 				if (/^\d+:[0-9a-f]{16}$/.test(text)) hashes.push(text);
 			});
-			const own = await cargoTest(["--release", "-p", "moq-worker-sim"]);
-			const there = ["--target", "wasm32-unknown-unknown", "-p", "moq-worker-sim", "--test", "determinism"];
-			const env = { ...(await onWasm()), MOQ_SIM_HASHES: hashes.join(",") };
-			const elsewhere = await cargoTest(there, { env });
-			return {
-				passed: seeds.passed + own.passed + elsewhere.passed,
-				failed: seeds.failed + own.failed + elsewhere.failed,
-			};
+			const own = await runTests(["--release", "-p", "moq-worker-sim"]);
+			const env = { MOQ_SIM_HASHES: hashes.join(",") };
+			const elsewhere = await runTests(["-p", "moq-worker-sim", "--test", "determinism"], { onWasm: true, env });
+			return sum(seeds, own, elsewhere);
 		},
 	},
 	node: { built: true, run: () => vitest("node") },
@@ -110,6 +105,9 @@ main(async () => {
 	if (names.some((name) => parts[name].built)) await build();
 	const total = { passed: 0, failed: 0 };
 	const lines = [];
+	const record = [];
+	mkdirSync(out, { recursive: true });
+	rmSync(recorded, { force: true });
 	for (const name of names) {
 		const { here, missing } = parts[name];
 		if (here && !(await here())) {
@@ -117,13 +115,15 @@ main(async () => {
 			continue;
 		}
 		say(name);
-		const { passed, failed } = await parts[name].run();
+		const { passed, failed, ends = [] } = await parts[name].run();
+		record.push(...ends);
 		// A part in which nothing ran proves nothing.
 		const wrong = failed + (passed === 0 ? 1 : 0);
 		total.passed += passed;
 		total.failed += wrong;
 		lines.push(`${name}: ${passed} passed, ${failed} failed${passed === 0 ? " (nothing ran)" : ""}`);
 	}
+	writeFileSync(recorded, JSON.stringify(record));
 	console.log("");
 	for (const line of lines) say(line);
 	console.log(`test: ${total.passed} passed, ${total.failed} failed`);
