@@ -1,12 +1,19 @@
 // Looks for bytes that break us: libFuzzer, on the stable compiler, over the targets of wasm/fuzz.
 //
-//   node scripts/fuzz.mjs [--seconds N] [--target T ...] [--ci] [--keep]
+//   node scripts/fuzz.mjs [--seconds N] [--target T ...] [--seed N] [--jobs N] [--ci] [--keep]
 //
 // --seconds  how long each target runs (default 60)
 // --target   one target; may be repeated; default: all
-// --ci       a short run of each (15 s for parsers, 20 s for the others) that also fails when it did too little
+// --seed     what the fuzzer's choices come from (default: another one each time; it is printed)
+// --jobs     how many targets run side by side (default 1; with --ci one per core, at most 2)
+// --ci       the same so many executions of each, every time: see below
 // --keep     brings wasm/fuzz/corpus up to what the run reached, in as few inputs as that takes
+//
+// A check of a change must say the same about the same code. So --ci counts executions instead of seconds, starts from one
+// seed, and knows nothing of earlier runs but what is in the repository. Exploring is what the long runs are for.
+import { randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ask, main, run, start } from "./process.mjs";
@@ -15,12 +22,30 @@ import { environment, out, root, wasm } from "./tools.mjs";
 
 const say = (text) => console.log(`fuzz: ${text}`);
 
-/** The targets, in the order they run: those that only parse first. */
-const stateless = ["varint", "lite_message", "setup", "path", "jwt", "http_target"];
-const stateful = ["announce_stream", "session_server", "session_client", "origin_ops", "track_ops", "wasm_host_calls"];
+/** The targets, in the order they run, and how often `--ci` tries each: about ten seconds on one slow core. */
+const targets = {
+	varint: 500_000,
+	lite_message: 500_000,
+	setup: 500_000,
+	path: 500_000,
+	jwt: 500_000,
+	http_target: 500_000,
+	announce_stream: 150_000,
+	session_server: 20_000,
+	session_client: 20_000,
+	origin_ops: 60_000,
+	track_ops: 60_000,
+	wasm_host_calls: 30_000,
+};
 
-/** What a short run must at least have tried. */
-const least = (name) => (stateless.includes(name) ? 500_000 : 20_000);
+/** Seconds within which `--ci` must have tried that, and the seed of its choices. */
+const ci = { seconds: 180, seed: 1 };
+
+/**
+ * What makes a run of the fuzzer repeat itself: so many tries, and no ideas taken from the operands of comparisons, among which
+ * are addresses, which differ each time.
+ */
+const repeatable = (runs) => [`-runs=${runs}`, "-reload=0", "-use_cmp=0"];
 
 /** What `cargo fuzz` would pass: counters at every edge, and the operands of comparisons. Checks stay on. */
 const flags = [
@@ -65,9 +90,10 @@ function inputs(kind, name) {
 		.map((hex) => Buffer.from(hex, "hex"));
 }
 
-/** Runs one target and says what it did: `{executions, finding}`. */
-async function fuzz(program, name, seconds, keep) {
-	const home = join(out, "fuzz", name);
+/** Runs one target and says what it did: `{executions, finding}`. Without `runs` only the time ends it. */
+async function fuzz(program, name, { seconds, seed, runs, keep }) {
+	const home = join(out, runs ? "fuzz-ci" : "fuzz", name);
+	if (runs) rmSync(home, { recursive: true, force: true });
 	const [corpus, seeds, found] = ["corpus", "seeds", "found"].map((part) => join(home, part));
 	for (const folder of [seeds, found]) rmSync(folder, { recursive: true, force: true });
 	for (const folder of [corpus, seeds, found]) mkdirSync(folder, { recursive: true });
@@ -77,7 +103,8 @@ async function fuzz(program, name, seconds, keep) {
 	}
 	const env = { FUZZ_TARGET: name };
 	const limits = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=2048", `-artifact_prefix=${found}/`];
-	const options = [`-max_total_time=${seconds}`, "-print_final_stats=1", "-verbosity=0", ...limits];
+	const much = [`-max_total_time=${seconds}`, ...(runs ? repeatable(runs) : [])];
+	const options = [...much, `-seed=${seed}`, "-print_final_stats=1", "-verbosity=0", ...limits];
 	let executions = 0;
 	const last = [];
 	const log = (line) => {
@@ -117,27 +144,44 @@ main(async () => {
 		options: {
 			seconds: { type: "string" },
 			target: { type: "string", multiple: true },
+			seed: { type: "string" },
+			jobs: { type: "string" },
 			ci: { type: "boolean", default: false },
 			keep: { type: "boolean", default: false },
 		},
 	});
-	const every = [...stateless, ...stateful];
+	const every = Object.keys(targets);
 	const names = values.target ?? every;
 	const unknown = names.find((name) => !every.includes(name));
 	if (unknown) throw new Error(`there is no target "${unknown}"; the targets are ${every.join(", ")}`);
+	const number = (option, least, otherwise) => {
+		const value = Number(values[option] ?? otherwise);
+		// The fuzzer takes 32 bits, and 0 for a seed of its own choice.
+		if (Number.isInteger(value) && value >= least && value < 2 ** 32) return value;
+		throw new Error(`--${option} wants a whole number from ${least} on`);
+	};
+	const seconds = number("seconds", 1, values.ci ? ci.seconds : 60);
+	const seed = number("seed", 1, values.ci ? ci.seed : randomInt(1, 2 ** 32));
+	const jobs = number("jobs", 1, values.ci ? Math.min(2, availableParallelism()) : 1);
 	await setup("rust");
 	const program = await fuzzer();
+	say(`seed ${seed}`);
 	const bad = [];
 	let total = 0;
-	for (const name of names) {
-		const seconds = Number(values.seconds ?? (values.ci ? (stateless.includes(name) ? 15 : 20) : 60));
-		const { executions, finding } = await fuzz(program, name, seconds, values.keep);
-		total += executions;
-		const short = values.ci && !finding && executions < least(name);
-		if (finding || short) bad.push(name);
-		const end = finding ? "FOUND SOMETHING" : short ? `too few, ${least(name)} are wanted` : "nothing found";
-		say(`${name}: ${executions} executions in ${seconds} s, ${end}`);
-	}
+	const left = [...names];
+	const work = async () => {
+		for (let name = left.shift(); name; name = left.shift()) {
+			const began = Date.now();
+			const runs = values.ci ? targets[name] : undefined;
+			const { executions, finding } = await fuzz(program, name, { seconds, seed, runs, keep: values.keep });
+			total += executions;
+			const short = !finding && runs && executions < runs;
+			if (finding || short) bad.push(name);
+			const end = finding ? "FOUND SOMETHING" : short ? `too few, ${runs} are wanted` : "nothing found";
+			say(`${name}: ${executions} executions in ${Math.round((Date.now() - began) / 1000)} s, ${end}`);
+		}
+	};
+	await Promise.all(Array.from({ length: jobs }, work));
 	say(`${names.length} targets, ${total} executions, ${bad.length === 0 ? "nothing found" : `see ${bad.join(", ")}`}`);
 	return bad.length === 0 ? 0 : 1;
 });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Time since an epoch of the worker.
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", not(feature = "fuzzing")))]
 pub(crate) fn now() -> Duration {
     use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -16,12 +16,38 @@ pub(crate) fn now() -> Duration {
 }
 
 /// Time since the first call.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(target_arch = "wasm32", feature = "fuzzing")))]
 pub(crate) fn now() -> Duration {
     use std::{sync::OnceLock, time::Instant};
 
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     EPOCH.get_or_init(Instant::now).elapsed()
+}
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzzed::{now, set};
+
+/// A clock that tells the same to the same input: it moves by a little with every look, and as it is told.
+#[cfg(feature = "fuzzing")]
+mod fuzzed {
+    use std::{cell::Cell, time::Duration};
+
+    /// Such that the budget of one poll runs out at times.
+    const LOOK: Duration = Duration::from_micros(50);
+
+    thread_local! {
+        static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    pub(crate) fn now() -> Duration {
+        NOW.set(NOW.get() + LOOK);
+        NOW.get()
+    }
+
+    /// Sets this thread's clock.
+    pub(crate) fn set(now: Duration) {
+        NOW.set(now);
+    }
 }
 
 /// Milliseconds as JavaScript counts them; what is no time at all is zero.

@@ -63,7 +63,7 @@ impl Worker {
 
     /// Polls, drains, and answers what every worker answers.
     fn poll(&mut self) {
-        let due = self.core.poll(self.now);
+        let due = fuzzing::poll(&mut self.core, self.now);
         assert!(!due.is_nan(), "no time");
         for told in fuzzing::drain(&mut self.core) {
             match told {

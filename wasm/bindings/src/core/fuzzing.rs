@@ -4,7 +4,7 @@ use bytes::Bytes;
 use moq_net::Limits;
 
 use crate::{
-    Core,
+    Core, clock,
     command::{Ask, Command, Outcome},
     object::key,
 };
@@ -24,10 +24,17 @@ pub enum Told {
     Other,
 }
 
-/// A core with limits of its own.
+/// A core with limits of its own, at the start of time.
 #[must_use]
 pub fn core(limits: Limits) -> Core {
+    clock::set(clock::duration(0.0));
     Core::with_limits(&[7; 32], limits)
+}
+
+/// Moves the clock to `now` milliseconds, and polls.
+pub fn poll(core: &mut Core, now: f64) -> f64 {
+    clock::set(clock::duration(now));
+    core.poll(now)
 }
 
 /// What the last poll asked for, carried out as far as copying goes.

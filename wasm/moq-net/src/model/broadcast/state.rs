@@ -1,9 +1,10 @@
 //! The tracks of a broadcast.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     Error, Result, Runtime,
+    map::Map,
     model::{
         gauges::{Kind, Live},
         queue::Queue,
@@ -20,7 +21,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(runtime: &Runtime) -> Arc<Self> {
         let state = State {
-            tracks: HashMap::new(),
+            tracks: Map::new(),
             sweep_at: SWEEP,
             requests: Queue::new(runtime.limits().track_requests),
         };
@@ -37,7 +38,7 @@ impl Shared {
 
 pub(crate) struct State {
     /// Never keeps a track. An entry may be dead.
-    tracks: HashMap<Arc<str>, track::Weak>,
+    tracks: Map<Arc<str>, track::Weak>,
     /// Dead entries are looked for when the map reaches this size.
     sweep_at: usize,
     pub(crate) requests: Queue<Arc<str>, TrackRequest>,
