@@ -145,6 +145,7 @@ fn last_producer_closes_and_earlier_ones_do_not() {
     let mut closed = Task::parked(consumer.closed());
     drop(producer);
     assert!(!consumer.is_closed());
+    assert!(!second.is_closed());
     assert_eq!(closed.wakes(), 0);
     drop(second);
     assert!(consumer.is_closed());
@@ -254,17 +255,21 @@ fn poll_unused_and_poll_used_follow_the_count_until_close() {
     let waiter = counter.waiter();
     assert_eq!(producer.poll_unused(&waiter), Poll::Ready(Some(())));
     assert_eq!(producer.poll_used(&waiter), Poll::Pending);
+    assert!(!producer.is_used());
 
     let consumer = producer.consume();
     assert_eq!(counter.count(), 1);
+    assert!(producer.is_used());
     assert_eq!(producer.poll_used(&waiter), Poll::Ready(Some(())));
     assert_eq!(producer.poll_unused(&waiter), Poll::Pending);
 
     drop(consumer);
     assert_eq!(counter.count(), 2);
     assert_eq!(producer.poll_unused(&waiter), Poll::Ready(Some(())));
+    assert!(!producer.is_used());
 
     producer.close();
+    assert!(producer.is_closed());
     assert_eq!(producer.poll_unused(&waiter), Poll::Ready(None));
     assert_eq!(producer.poll_used(&waiter), Poll::Ready(None));
 }
@@ -340,6 +345,17 @@ fn one_waiter_waits_in_many_channels() {
         add(channel);
     }
     assert_eq!(counter.count(), 10);
+}
+
+#[test]
+fn the_end_of_a_channel_can_be_told_to_people() {
+    let producer = Producer::new(0);
+    producer.close();
+    let mut unused = Task::new(producer.unused());
+    let Poll::Ready(Err(closed)) = unused.poll() else {
+        panic!("closed");
+    };
+    assert_eq!(closed.to_string(), "channel closed");
 }
 
 #[test]

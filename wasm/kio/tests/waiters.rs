@@ -134,6 +134,18 @@ fn no_order_of_death_makes_the_list_longer_than_twice_the_living() {
 }
 
 #[test]
+fn a_list_knows_how_many_wait() {
+    let mut list = WaiterList::new();
+    let waiters: Vec<_> = (0..5).map(|_| Waiter::noop()).collect();
+    for (waiting, waiter) in waiters.iter().enumerate() {
+        assert_eq!((list.len(), list.is_empty()), (waiting, waiting == 0));
+        waiter.register(&mut list);
+    }
+    assert_eq!(list.take().len(), 5);
+    assert_eq!((list.len(), list.is_empty()), (0, true));
+}
+
+#[test]
 fn dropped_waiters_are_not_woken_and_the_others_are_woken_once() {
     let mut list = WaiterList::new();
     let (kept, dropped) = (Counter::new(), Counter::new());
