@@ -46,11 +46,10 @@ export class Announcement {
 	 */
 	get broadcast(): BroadcastConsumer | undefined {
 		if (this.event === "ended" || this.#broadcast) return this.#broadcast;
-		if (this.#state === "freed") {
-			throw failure("closed", `the announcement of ${this.path} was freed`);
-		}
+		if (this.#state === "freed") throw failure("closed", `the announcement of ${this.path} was freed`);
 		this.#state = "taken";
-		this.#broadcast = keeping(broadcastConsumer(new Anchor(this.#link, "broadcast", this.#record), this.path), this);
+		const anchor = new Anchor(this.#link, "broadcast", this.#record);
+		this.#broadcast = keeping(broadcastConsumer(anchor, this.path, { hops: this.hops }), this);
 		return this.#broadcast;
 	}
 

@@ -1,6 +1,6 @@
 /** Checks of what callers pass, each naming the argument at fault. */
 
-import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
+import type { BroadcastInfoData, SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
 import { usage } from "./error.ts";
 
 /** No limit but that of numbers that are exact. */
@@ -75,6 +75,19 @@ export function subscription(prefs: SubscriptionData): SubscriptionData {
 	const { groupStart = 0, groupEnd = groupStart } = checked;
 	if (groupEnd < groupStart) throw usage(`groupEnd ${groupEnd} is before groupStart ${groupStart}`);
 	return checked;
+}
+
+/** The most hops a broadcast may have. */
+const MAX_HOPS = 32;
+
+/** The way of a broadcast, copied. */
+export function broadcastInfo(info: Partial<BroadcastInfoData>): BroadcastInfoData {
+	record("the broadcast info", info);
+	const { hops = [] } = info;
+	const isRoute =
+		Array.isArray(hops) && hops.length <= MAX_HOPS && hops.every((hop) => /^\d+$/.test(text("hops", hop)));
+	if (!isRoute) throw usage(`hops must be at most ${MAX_HOPS} ids of origins, as decimal text`);
+	return { hops: [...hops] };
 }
 
 /** Properties of a track, copied. */

@@ -1,3 +1,4 @@
+import type { BroadcastInfoData } from "../worker/protocol/model.ts";
 import type { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { keeping } from "./collected.ts";
@@ -5,7 +6,7 @@ import { Handle } from "./handle.ts";
 import { type TrackConsumer, trackConsumer } from "./track-consumer.ts";
 
 /** Makes the object users hold. */
-export let broadcastConsumer: (anchor: Anchor, path: string) => BroadcastConsumer;
+export let broadcastConsumer: (anchor: Anchor, path: string, info: BroadcastInfoData) => BroadcastConsumer;
 
 /**
  * A broadcast to read from: one instance of it, which ends when its publisher goes away. Tracks that were looked up outlive the
@@ -15,17 +16,20 @@ export class BroadcastConsumer extends Handle {
 	readonly #anchor: Anchor;
 	/** Where it was found, relative to the origin. */
 	readonly path: string;
+	/** The way it came by. Another handle to it may have come by another one. */
+	readonly info: Readonly<BroadcastInfoData>;
 	#isWatched = false;
 
-	private constructor(anchor: Anchor, path: string) {
+	private constructor(anchor: Anchor, path: string, info: BroadcastInfoData) {
 		super(anchor);
 		this.#anchor = anchor;
 		this.path = path;
+		this.info = info;
 		anchor.hold(this);
 	}
 
 	static {
-		broadcastConsumer = (anchor, path) => new BroadcastConsumer(anchor, path);
+		broadcastConsumer = (...args) => new BroadcastConsumer(...args);
 	}
 
 	/** Resolves when this handle was closed; rejects with what ended the broadcast, or with the refusal to make it. */
@@ -48,7 +52,7 @@ export class BroadcastConsumer extends Handle {
 	clone(): BroadcastConsumer {
 		const from = this.#anchor.id;
 		const anchor = this.#anchor.derive("broadcast", "cloneBroadcast", (broadcast) => ({ broadcast, from }));
-		return keeping(new BroadcastConsumer(anchor, this.path), this);
+		return keeping(new BroadcastConsumer(anchor, this.path, this.info), this);
 	}
 
 	/** Ask for the end of the broadcast the first time somebody wants to know. */

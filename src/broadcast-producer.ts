@@ -1,4 +1,4 @@
-import type { TrackInfoData } from "../worker/protocol/model.ts";
+import type { BroadcastInfoData, TrackInfoData } from "../worker/protocol/model.ts";
 import { Anchor, anchorOf } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
@@ -14,7 +14,7 @@ import { type BroadcastDynamic, broadcastDynamic, type TrackRequest } from "./tr
 /** Makes the object users hold; `make` makes it in the worker. */
 export let broadcastProducer: (
 	link: Link,
-	path: string,
+	at: { path: string; info: BroadcastInfoData },
 	make: (anchor: Anchor) => void,
 	ended?: (broadcast: BroadcastProducer) => void,
 ) => BroadcastProducer;
@@ -26,16 +26,19 @@ export class BroadcastProducer extends Handle {
 	readonly #tracks = new Set<TrackProducer>();
 	/** Where it is announced, relative to the origin; for one that was asked for, from its very root. */
 	readonly path: string;
+	/** The way it came by, as given when it was made. */
+	readonly info: Readonly<BroadcastInfoData>;
 
 	private constructor(
 		link: Link,
-		path: string,
+		{ path, info }: { path: string; info: BroadcastInfoData },
 		make: (anchor: Anchor) => void,
 		ended?: (broadcast: BroadcastProducer) => void,
 	) {
 		const anchor = new Anchor(link, "broadcast");
 		super(anchor);
 		this.path = path;
+		this.info = info;
 		this.#anchor = anchor;
 		make(anchor);
 		if (ended) anchor.onEnd(() => ended(this));
@@ -99,7 +102,7 @@ export class BroadcastProducer extends Handle {
 	consume(): BroadcastConsumer {
 		const producer = this.#anchor.id;
 		const anchor = this.#anchor.derive("broadcast", "consume", (broadcast) => ({ broadcast, producer }));
-		return keeping(broadcastConsumer(anchor, this.path), this);
+		return keeping(broadcastConsumer(anchor, this.path, this.info), this);
 	}
 
 	/** Unannounce it. Tracks that were not finished fail for their readers. */

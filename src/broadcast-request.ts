@@ -35,7 +35,7 @@ export class BroadcastRequest extends DynamicRequest {
 		const question = this.#question;
 		question.anchor.check();
 		if (broadcast === undefined) {
-			const made = broadcastProducer(question.anchor.link, this.path, (anchor) =>
+			const made = broadcastProducer(question.anchor.link, { path: this.path, info: { hops: [] } }, (anchor) =>
 				anchor.make("makeBroadcast", { broadcast: anchor.id }),
 			);
 			question.answer("acceptBroadcast", { broadcast: anchorOf(made, "broadcast").id });

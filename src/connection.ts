@@ -1,5 +1,11 @@
 import type { DialData, Id } from "../worker/protocol/control.ts";
-import type { BandwidthData, CloseData, SessionStatsData, Version } from "../worker/protocol/model.ts";
+import type {
+	BandwidthData,
+	BroadcastInfoData,
+	CloseData,
+	SessionStatsData,
+	Version,
+} from "../worker/protocol/model.ts";
 import type { ConnectedData, ConnectionEvent, ConnectionRequest } from "../worker/protocol/port.ts";
 import { Anchor, anchorOf } from "./anchor.ts";
 import type { AnnounceStream } from "./announced.ts";
@@ -235,9 +241,9 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		return this.consume.waitForBroadcast(path, options);
 	}
 
-	/** A new broadcast, announced to the peer under `path`. A refusal rejects its `closed`. */
-	createBroadcast(path: string): BroadcastProducer {
-		return this.publish.createBroadcast(path);
+	/** A new broadcast, announced to the peer under `path`, as {@link Origin.createBroadcast}. */
+	createBroadcast(path: string, info?: Partial<BroadcastInfoData>): BroadcastProducer {
+		return this.publish.createBroadcast(path, info);
 	}
 
 	/** Serve paths that nobody announces, to the peer: with a handler, or by asking the result for requests. */

@@ -9,6 +9,7 @@ export type { WorkerStats } from "../worker/protocol/control.ts";
 export type { ErrorData, ErrorKind, ErrorScope } from "../worker/protocol/error.ts";
 export type {
 	AnnounceEvent,
+	BroadcastInfoData as BroadcastInfo,
 	CoreStats,
 	SubscriptionData as Subscription,
 	TrackInfoData as TrackInfo,

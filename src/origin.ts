@@ -1,3 +1,4 @@
+import type { BroadcastInfoData } from "../worker/protocol/model.ts";
 import { Anchor, anchorOf } from "./anchor.ts";
 import { type AnnounceStream, announceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
@@ -75,15 +76,19 @@ export class Origin extends Handle {
 		return this.#broadcast("waitForBroadcast", path, options);
 	}
 
-	/** A new broadcast, announced under `path`. A refusal rejects its `closed`. */
-	createBroadcast(path: string): BroadcastProducer {
-		argument.text("path", path);
+	/**
+	 * A new broadcast, announced under `path`; `info` where it came from elsewhere, so that it goes nowhere twice. A refusal rejects its
+	 * `closed`: an UnauthorizedError, or kind `duplicate` when it has passed this origin.
+	 * @throws UsageError naming the member of `info` that is wrong.
+	 */
+	createBroadcast(path: string, info: Partial<BroadcastInfoData> = {}): BroadcastProducer {
+		const at = { path: argument.text("path", path), info: argument.broadcastInfo(info) };
 		this.#anchor.check();
 		const { link, id: origin } = this.#anchor;
 		const made = broadcastProducer(
 			link,
-			path,
-			(anchor) => anchor.make("createBroadcast", { broadcast: anchor.id, origin, path }),
+			at,
+			(anchor) => anchor.make("createBroadcast", { broadcast: anchor.id, origin, ...at }),
 			(ended) => this.#broadcasts.delete(ended),
 		);
 		const broadcast = keeping(made, this);
@@ -141,7 +146,7 @@ export class Origin extends Handle {
 			return this.#anchor.wait(
 				call,
 				(broadcast) => ({ broadcast, origin, path }),
-				(_, id) => keeping(broadcastConsumer(new Anchor(link, "broadcast", id), path), this),
+				(info, id) => keeping(broadcastConsumer(new Anchor(link, "broadcast", id), path, info), this),
 				options,
 			);
 		});

@@ -9,6 +9,7 @@
 import type { ErrorData } from "../protocol/error.ts";
 import type {
 	AnnounceEvent,
+	BroadcastInfoData,
 	CloseData,
 	CoreStats,
 	Rejection,
@@ -108,14 +109,16 @@ export interface CoreApi {
 
 	/** A producer that is announced nowhere, for whoever is given it. */
 	makeBroadcast(): Handle;
-	/** A producer, announced under `path` until freed. */
-	createBroadcast(origin: Handle, path: string): Handle;
+	/** A producer, announced under `path` until freed; `hops` where it came from elsewhere. */
+	createBroadcast(origin: Handle, path: string, hops?: readonly string[]): Handle;
 	/** Announce a broadcast made elsewhere; free the returned guard to withdraw it. */
 	publish(origin: Handle, path: string, broadcast: Handle): Handle;
 	/** A consumer of one's own broadcast. */
 	consume(broadcast: Handle): Handle;
 	/** Another handle to the same broadcast consumer. */
 	cloneBroadcast(broadcast: Handle): Handle;
+	/** The way a broadcast consumer came by. */
+	broadcastInfo(broadcast: Handle): BroadcastInfoData;
 	/** Resolves when the broadcast consumer's source is gone. */
 	broadcastClosed(broadcast: Handle): Operation<ErrorData>;
 

@@ -2,6 +2,7 @@
 
 import type { ErrorData } from "../protocol/error.ts";
 import type {
+	BroadcastInfoData,
 	CloseData,
 	CoreStats,
 	Rejection,
@@ -92,8 +93,14 @@ export class Core implements CoreApi {
 		return this.#engine.call((raw) => raw.makeBroadcast());
 	}
 
-	createBroadcast(origin: Handle, path: string): Handle {
-		return this.#engine.call((raw) => raw.createBroadcast(origin, path));
+	createBroadcast(origin: Handle, path: string, hops: readonly string[] = []): Handle {
+		const broken = hops.find((hop) => !/^\d+$/.test(hop));
+		if (broken !== undefined) throw { kind: "usage", message: "a hop is no decimal number" } satisfies ErrorData;
+		return this.#engine.call((raw) => raw.createBroadcast(origin, path, hops.join(" ")));
+	}
+
+	broadcastInfo(broadcast: Handle): BroadcastInfoData {
+		return JSON.parse(this.#engine.call((raw) => raw.broadcastInfo(broadcast))) as BroadcastInfoData;
 	}
 
 	publish(origin: Handle, path: string, broadcast: Handle): Handle {

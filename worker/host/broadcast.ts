@@ -1,5 +1,6 @@
 import type { CoreApi, Handle } from "../core/api.ts";
 import type { Id } from "../protocol/control.ts";
+import type { BroadcastInfoData } from "../protocol/model.ts";
 
 /** How a broadcast consumer came about, and can again. */
 export type BroadcastRecipe =
@@ -28,15 +29,22 @@ export class BroadcastEntry {
 	}
 }
 
+/** How an announced producer came about. */
+interface ProducerRecipe {
+	origin: Id;
+	path: string;
+	info: BroadcastInfoData;
+}
+
 /** A broadcast of the page's own: announced while it lives, or made to be given to somebody. */
 export class ProducerEntry {
 	readonly type = "producer";
 	readonly core: Handle;
 	/** Absent: announced nowhere. */
-	readonly recipe: { origin: Id; path: string } | undefined;
+	readonly recipe: ProducerRecipe | undefined;
 	readonly #api: CoreApi;
 
-	constructor(api: CoreApi, core: Handle, recipe?: { origin: Id; path: string }) {
+	constructor(api: CoreApi, core: Handle, recipe?: ProducerRecipe) {
 		this.#api = api;
 		this.core = core;
 		this.recipe = recipe;

@@ -6,7 +6,13 @@ import { startRender } from "../media/render.ts";
 import type { ControlApi, Id, WorkerStats } from "../protocol/control.ts";
 import type { ErrorKind } from "../protocol/error.ts";
 import { CLOSE_DEADLINE_MS } from "../protocol/limits.ts";
-import type { RequestData, SessionStatsData, SubscriptionData, TrackInfoData } from "../protocol/model.ts";
+import type {
+	BroadcastInfoData,
+	RequestData,
+	SessionStatsData,
+	SubscriptionData,
+	TrackInfoData,
+} from "../protocol/model.ts";
 import type { ConnectedData } from "../protocol/port.ts";
 import { AnnouncedEntry } from "./announced.ts";
 import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry } from "./broadcast.ts";
@@ -79,12 +85,12 @@ export class Host implements ControlApi {
 		});
 	}
 
-	requestBroadcast({ broadcast, origin, path }: Args<"requestBroadcast">): Promise<void> {
+	requestBroadcast({ broadcast, origin, path }: Args<"requestBroadcast">): Promise<BroadcastInfoData> {
 		const start = () => this.#core.requestBroadcast(this.#table.get(origin, "origin").core, text("path", path));
 		return this.#found(broadcast, start, { by: "request", origin, path });
 	}
 
-	waitForBroadcast({ broadcast, origin, path }: Args<"waitForBroadcast">): Promise<void> {
+	waitForBroadcast({ broadcast, origin, path }: Args<"waitForBroadcast">): Promise<BroadcastInfoData> {
 		const start = () => this.#core.waitForBroadcast(this.#table.get(origin, "origin").core, text("path", path));
 		return this.#found(broadcast, start, { by: "wait", origin, path });
 	}
@@ -99,11 +105,12 @@ export class Host implements ControlApi {
 		});
 	}
 
-	createBroadcast({ broadcast, origin, path }: Args<"createBroadcast">): void {
+	createBroadcast({ broadcast, origin, path, info }: Args<"createBroadcast">): void {
 		this.#table.make(broadcast, () => {
 			const { core } = this.#table.get(origin, "origin");
-			const handle = this.#core.createBroadcast(core, text("path", path));
-			return new ProducerEntry(this.#core, handle, { origin, path });
+			const hops = texts("hops", record("info", info).hops);
+			const handle = this.#core.createBroadcast(core, text("path", path), hops);
+			return new ProducerEntry(this.#core, handle, { origin, path, info });
 		});
 	}
 
@@ -342,8 +349,11 @@ export class Host implements ControlApi {
 		return new BroadcastEntry(this.#core, handle, recipe);
 	}
 
-	#found(id: Id, start: () => Operation<Handle>, recipe: BroadcastRecipe): Promise<void> {
-		const settle = (handle: Handle) => ({ entry: this.#broadcast(handle, recipe), result: undefined });
+	#found(id: Id, start: () => Operation<Handle>, recipe: BroadcastRecipe): Promise<BroadcastInfoData> {
+		const settle = (handle: Handle) => ({
+			entry: this.#broadcast(handle, recipe),
+			result: this.#core.broadcastInfo(handle),
+		});
 		return this.#table.wait(id, start, settle, (handle) => this.#core.free(handle));
 	}
 

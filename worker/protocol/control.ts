@@ -9,6 +9,7 @@
 import type { Window } from "./limits.ts";
 import type { OpenPlayer, OpenPublisher, OpenRenderer } from "./media.ts";
 import type {
+	BroadcastInfoData,
 	CoreStats,
 	Rejection,
 	RequestData,
@@ -57,8 +58,8 @@ export interface ControlApi {
 	/** Nothing is delivered before the first grant on the port. */
 	announced(args: { stream: Id; origin: Id; prefix: string; port: MessagePort }): void;
 	/** Settles when the broadcast can be used under the id given. */
-	requestBroadcast(args: { broadcast: Id; origin: Id; path: string }): Promise<void>;
-	waitForBroadcast(args: { broadcast: Id; origin: Id; path: string }): Promise<void>;
+	requestBroadcast(args: { broadcast: Id; origin: Id; path: string }): Promise<BroadcastInfoData>;
+	waitForBroadcast(args: { broadcast: Id; origin: Id; path: string }): Promise<BroadcastInfoData>;
 	/** Announce somebody's broadcast under another path; free `publication` to withdraw it. */
 	publish(args: { publication: Id; origin: Id; path: string; broadcast: Id }): void;
 
@@ -68,7 +69,7 @@ export interface ControlApi {
 	/** A producer that is announced nowhere. */
 	makeBroadcast(args: { broadcast: Id }): void;
 	/** A producer, announced until freed. */
-	createBroadcast(args: { broadcast: Id; origin: Id; path: string }): void;
+	createBroadcast(args: { broadcast: Id; origin: Id; path: string; info: BroadcastInfoData }): void;
 	/** A consumer of one's own broadcast. */
 	consume(args: { broadcast: Id; producer: Id }): void;
 	cloneBroadcast(args: { broadcast: Id; from: Id }): void;

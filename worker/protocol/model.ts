@@ -39,6 +39,12 @@ export interface SubscriptionData {
 	batchMs?: number;
 }
 
+/** The way a broadcast came by. */
+export interface BroadcastInfoData {
+	/** Ids of the origins it passed, the publisher's first, at most 32; decimal text. Empty: it was published here. */
+	hops: readonly string[];
+}
+
 /** The fixed properties of a track. Absent fields take the defaults given here. */
 export interface TrackInfoData {
 	/** Units per second of frame timestamps; absent: untimed. */

@@ -67,3 +67,20 @@ test("datagrams cross a relay", async () => {
 	}
 	expect((await received)?.text()).toMatch(/^move \d+$/);
 });
+
+test("a broadcast tells which way it came, and across a relay that it has passed it goes no second time", async () => {
+	const [near, far] = await pair("ways");
+	near.createBroadcast("out", { hops: ["7"] });
+	const { info } = await far.waitForBroadcast("out");
+	// Where it was before, the publisher, the relay.
+	expect(info.hops).toEqual(["7", expect.stringMatching(/^\d+$/), expect.stringMatching(/^\d+$/)]);
+	expect(new Set(info.hops).size).toBe(3);
+	far.createBroadcast("back", info);
+	far.createBroadcast("end");
+	const heard: string[] = [];
+	for await (const { path } of near.announced()) {
+		heard.push(path);
+		if (path === "end") break;
+	}
+	expect(heard).toEqual(["out", "end"]);
+});

@@ -60,6 +60,7 @@ test("there is no way to get a broadcast by its path but to ask and wait", () =>
 		new Set([
 			"acceptBroadcast",
 			"broadcastClosed",
+			"broadcastInfo",
 			"cloneBroadcast",
 			"createBroadcast",
 			"makeBroadcast",

@@ -68,6 +68,47 @@ test("an announcement arrives, can be read from, and its end is told", async () 
 	await expect(consumer?.closed).rejects.toBeInstanceOf(DroppedError);
 });
 
+test.each(VERSIONS.slice(1))("a broadcast tells the way it came by, however it was found, over %s", async (version) => {
+	const { near, far } = await pair(version);
+	const announced = far.announced();
+	const own = near.createBroadcast("room/bob", { hops: ["4611686018427387903"] });
+	expect(own.info).toEqual({ hops: ["4611686018427387903"] });
+	expect(own.consume().info).toEqual(own.info);
+	const announcement = await announced.next();
+	const { hops } = announcement as Announcement;
+	expect(hops).toEqual(["4611686018427387903", expect.stringMatching(/^\d+$/)]);
+	expect(announcement?.broadcast?.info).toEqual({ hops });
+	const found = await far.waitForBroadcast("room/bob");
+	expect(found.info).toEqual({ hops });
+	expect(found.clone().info).toEqual({ hops });
+	expect((await far.requestBroadcast("room/bob")).info).toEqual({ hops });
+});
+
+test("a broadcast that has passed an origin before is refused there, and announced to no peer", async () => {
+	const { near, far } = await pair();
+	const heard = far.announced();
+	near.createBroadcast("first");
+	const [id] = (await heard.next())?.hops ?? [];
+	const again = near.createBroadcast("again", { hops: ["7", String(id)] });
+	await expect(again.closed).rejects.toMatchObject({ kind: "duplicate" });
+	near.createBroadcast("last");
+	expect(await heard.next()).toMatchObject({ path: "last" });
+});
+
+test("a broadcast made here has passed nobody, and a way that is none is refused in the same turn", async () => {
+	const { runtime } = await page();
+	const origin = runtime.origin();
+	const broadcast = origin.createBroadcast("mine");
+	expect(broadcast.info).toEqual({ hops: [] });
+	expect((await origin.requestBroadcast("mine")).info).toEqual({ hops: [] });
+	for (const hops of [["x"], ["-1"], [7], ["1 2"], "7", Array(33).fill("7")]) {
+		expect(() => origin.createBroadcast("other", { hops: hops as string[] })).toThrow(UsageError);
+	}
+	// Too large for an id, which only the core knows.
+	const large = origin.createBroadcast("other", { hops: ["4611686018427387904"] });
+	await expect(large.closed).rejects.toMatchObject({ kind: "usage" });
+});
+
 test("one old group is fetched without a subscription, and a missing one is not found", async () => {
 	const { near, far } = await pair();
 	const chat = near.createBroadcast("room/bob").createTrack("chat");

@@ -127,7 +127,7 @@ test("more calls than the table holds are refused by name", async () => {
 test("a refused handle rejects its closed and the calls that follow, and nothing is unhandled", async () => {
 	page.automatic.delete("track");
 	const found = page.runtime.origin().requestBroadcast("a");
-	(await page.next("requestBroadcast")).resolve();
+	(await page.next("requestBroadcast")).resolve({ hops: [] });
 	const track = (await found).track("nope");
 	const early = track.subscribe();
 	const refusal = { kind: "not-found", message: "no track nope" };

@@ -26,6 +26,9 @@ const NUMBERS: [f64; 10] = [
 
 const TEXTS: [&str; 6] = ["", "a", "a/b", "room", "//", "é"];
 
+/// Routes that a page might give a broadcast.
+const HOPS: [&str; 4] = ["", " 7 8", " 0", " 18446744073709551616"];
+
 /// What a worker remembers: handles and streams it was given.
 struct Worker {
     core: Core,
@@ -88,7 +91,9 @@ impl Worker {
             }
             1 => {
                 let (origin, path) = (self.handle(input), *input.pick(&TEXTS));
-                let made = self.core.create_broadcast(origin, path);
+                // Not from the input, whose known failures keep their meaning.
+                let hops = HOPS[self.handles.len() % HOPS.len()];
+                let made = self.core.create_broadcast(origin, path, hops);
                 self.keep(made);
             }
             2 => {

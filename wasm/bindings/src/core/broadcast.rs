@@ -1,30 +1,34 @@
 //! Broadcasts, both sides.
 
-use moq_net::BroadcastInfo;
+use moq_net::{BroadcastInfo, Origin, OriginList};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{Core, origin::parse};
 use crate::{
     error::{ErrorData, Fault, Result},
+    json,
     object::{Object, Own},
     operation::error_value,
 };
 
 #[wasm_bindgen]
 impl Core {
-    /// A broadcast of our own, announced until freed.
+    /// A broadcast of our own, announced until freed. `hops`: ids of the origins it has passed already, each after a space.
     ///
     /// # Errors
-    /// `usage`, `unauthorized`.
+    /// `usage`, `unauthorized`; `duplicate` when it has passed this origin.
     #[wasm_bindgen(js_name = createBroadcast)]
-    pub fn create_broadcast(&mut self, origin: f64, path: &str) -> Result<f64> {
+    pub fn create_broadcast(&mut self, origin: f64, path: &str, hops: &str) -> Result<f64> {
         self.touch();
+        let info = BroadcastInfo::new().with_hops(parse_hops(hops)?);
         let broadcast = {
             let objects = self.objects.borrow();
             let origin = objects.origin(origin)?;
-            origin.create_broadcast(&parse(path)?).map_err(|error| {
-                ErrorData::of(&error, Fault::Caller, &format!("broadcast {path}"))
-            })?
+            origin
+                .create_broadcast_with(&parse(path)?, info)
+                .map_err(|error| {
+                    ErrorData::of(&error, Fault::Caller, &format!("broadcast {path}"))
+                })?
         };
         Ok(self.insert(Object::Broadcast(Own::Announced(broadcast))))
     }
@@ -111,6 +115,17 @@ impl Core {
         Ok(self.insert(Object::Source(source)))
     }
 
+    /// The route it came by, as JSON.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = broadcastInfo)]
+    pub fn broadcast_info(&self, broadcast: f64) -> Result<String> {
+        let objects = self.objects.borrow();
+        let hops = hops(objects.source(broadcast)?.info());
+        Ok(json::Object::new().texts("hops", hops).end())
+    }
+
     /// Settles with the error that ended the broadcast.
     ///
     /// # Errors
@@ -142,4 +157,22 @@ impl Core {
             .map_err(|error| ErrorData::of(&error, Fault::Caller, &format!("track {name}")))?;
         Ok(self.insert(Object::Track(track)))
     }
+}
+
+/// The ids of the origins it passed, as decimal text.
+pub(super) fn hops(info: &BroadcastInfo) -> impl Iterator<Item = String> + '_ {
+    info.hops.iter().map(|hop| hop.id.to_string())
+}
+
+fn parse_hops(hops: &str) -> Result<OriginList> {
+    let mut list = OriginList::new();
+    for hop in hops.split_ascii_whitespace() {
+        let id: u64 = hop.parse().unwrap_or(u64::MAX);
+        if id >> 62 != 0 {
+            return Err(ErrorData::usage(format!("hop {hop} is no id of an origin")));
+        }
+        list.push(Origin { id })
+            .map_err(|error| ErrorData::of(&error, Fault::Caller, "hops"))?;
+    }
+    Ok(list)
 }

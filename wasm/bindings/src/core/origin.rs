@@ -4,7 +4,7 @@ use bytes::Bytes;
 use moq_net::{Announced, OriginConsumer, OriginProducer, Path};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::Core;
+use super::{Core, broadcast::hops};
 use crate::{
     command::{Command, Outcome},
     error::{ErrorData, Fault, Result},
@@ -175,17 +175,7 @@ fn announcement(
         Announced::Restart(source) => (1, Some(source)),
         Announced::Ended => (2, None),
     };
-    let hops: Vec<String> = source
-        .as_ref()
-        .map(|source| {
-            source
-                .info()
-                .hops
-                .iter()
-                .map(|hop| hop.id.to_string())
-                .collect()
-        })
-        .unwrap_or_default();
+    let hops = source.iter().flat_map(|source| hops(source.info()));
     let json = json::Object::new()
         .text("path", path)
         .texts("hops", hops)

@@ -12,7 +12,7 @@ fn core() -> Core {
 /// A track of our own, in a broadcast of its own.
 fn track(core: &mut Core) -> f64 {
     let origin = core.create_origin();
-    let broadcast = core.create_broadcast(origin, "room").unwrap();
+    let broadcast = core.create_broadcast(origin, "room", "").unwrap();
     let nan = f64::NAN;
     core.create_track(broadcast, "video", nan, nan, nan, false, false)
         .unwrap()
@@ -85,5 +85,66 @@ fn shutdown_closes_the_transport_of_a_connection_that_is_under_way() {
         })
     });
     assert!(closed);
+    assert_nothing_is_left(&core);
+}
+
+/// The hops that a reader of `path` is told, and that the announcement carries.
+fn route(core: &mut Core, origin: f64, path: &str) -> (String, String) {
+    core.announced(origin, "").unwrap();
+    let (handle, json) = poll(core, |told| {
+        told.iter()
+            .find_map(|command| match command {
+                Command::Announce {
+                    broadcast, json, ..
+                } => Some((*broadcast, String::from_utf8(json.to_vec()).unwrap())),
+                _ => None,
+            })
+            .unwrap()
+    });
+    assert!(json.contains(path));
+    (core.broadcast_info(handle as f64).unwrap(), json)
+}
+
+#[test]
+fn a_broadcast_from_elsewhere_keeps_the_route_it_came_by() {
+    let mut core = core();
+    let origin = core.create_origin();
+    core.create_broadcast(origin, "far", " 7 4611686018427387903")
+        .unwrap();
+    let (info, announced) = route(&mut core, origin, "far");
+    assert_eq!(info, r#"{"hops":["7","4611686018427387903"]}"#);
+    assert!(announced.contains(r#""hops":["7","4611686018427387903"]"#));
+}
+
+#[test]
+fn a_broadcast_of_our_own_has_passed_nobody() {
+    let mut core = core();
+    let origin = core.create_origin();
+    core.create_broadcast(origin, "near", "").unwrap();
+    let (info, _) = route(&mut core, origin, "near");
+    assert_eq!(info, r#"{"hops":[]}"#);
+}
+
+#[test]
+fn a_route_that_is_none_is_refused_and_makes_nothing() {
+    let mut core = core();
+    let origin = core.create_origin();
+    let own = core.origin_id(origin).unwrap();
+    let long = " 9".repeat(33);
+    for (hops, kind) in [
+        ("x", "usage"),
+        ("-1", "usage"),
+        ("4611686018427387904", "usage"),
+        (long.as_str(), "usage"),
+        (own.as_str(), "duplicate"),
+    ] {
+        let refused = core.create_broadcast(origin, "room", hops).unwrap_err();
+        let refused = refused.to_json();
+        assert!(
+            refused.contains(&format!(r#""kind":"{kind}""#)),
+            "{hops}: {refused}"
+        );
+    }
+    core.release(origin).unwrap();
     assert_nothing_is_left(&core);
 }

@@ -45,7 +45,19 @@ impl OriginProducer {
     /// # Errors
     /// [`Error::Unauthorized`] outside the allowed prefixes.
     pub fn create_broadcast(&self, path: &Path<'_>) -> Result<BroadcastPublish> {
-        let producer = BroadcastInfo::new().produce(self.owner.shared.runtime());
+        self.create_broadcast_with(path, BroadcastInfo::new())
+    }
+
+    /// Makes a broadcast that came from elsewhere, as `info` says, and announces it. It stays announced as long as the result lives.
+    ///
+    /// # Errors
+    /// As [`Self::publish_broadcast`].
+    pub fn create_broadcast_with(
+        &self,
+        path: &Path<'_>,
+        info: BroadcastInfo,
+    ) -> Result<BroadcastPublish> {
+        let producer = info.produce(self.owner.shared.runtime());
         let publish = self.publish_broadcast(path, &producer)?;
         Ok(BroadcastPublish { producer, publish })
     }
