@@ -53,13 +53,45 @@ export function payload(group: number, index: number): Uint8Array {
 }
 
 /** Throws unless these are the bytes of that frame. */
-export function check(group: number, index: number, bytes: Uint8Array): void {
+function check(group: number, index: number, bytes: Uint8Array): void {
 	const wanted = payload(group, index);
 	if (bytes.length !== wanted.length) {
 		throw new Error(`group ${group} frame ${index} has ${bytes.length} bytes, not ${wanted.length}`);
 	}
 	const wrong = bytes.findIndex((byte, at) => byte !== wanted[at]);
 	if (wrong !== -1) throw new Error(`group ${group} frame ${index} differs at byte ${wrong}`);
+}
+
+/** Counts what a reader receives, and checks every byte of it. */
+export class Tally implements Received {
+	frames = 0;
+	groups = 0;
+	bytes = 0;
+	readonly version: string;
+	readonly transport: string;
+
+	constructor({ version, transport }: { version: string; transport: string }) {
+		this.version = version;
+		this.transport = transport;
+	}
+
+	/** Take one group in, from frame `from` on. Throws unless it is whole from there. */
+	async group(sequence: number, payloads: AsyncIterable<Uint8Array>, from = 0): Promise<void> {
+		let index = from;
+		for await (const bytes of payloads) {
+			check(sequence, index, bytes);
+			this.bytes += bytes.byteLength;
+			index++;
+		}
+		if (index !== framesPerGroup) throw new Error(`group ${sequence} ended after ${index} frames`);
+		this.frames += index - from;
+		this.groups++;
+	}
+
+	/** As plain data, which crosses from the page to the test. */
+	get received(): Received {
+		return { ...this };
+	}
 }
 
 /** How far back fetched groups lie: over well before the live one began, and still held by the publisher. */

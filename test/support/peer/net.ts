@@ -1,14 +1,14 @@
 // The published JavaScript peer.
-import { Broadcast, Connection, Path, Time, type Track } from "@moq/net";
+import { Broadcast, Connection, type Group, Path, Time, type Track } from "@moq/net";
 import Session from "@moq/qmux";
 import {
-	check,
 	framesPerGroup,
 	groupIntervalMs,
 	hasPast,
 	past,
 	payload,
 	type Received,
+	Tally,
 	trackName,
 	type Where,
 } from "./load.ts";
@@ -68,30 +68,14 @@ export async function readUnannounced(where: Where, count: number): Promise<Rece
 async function readFrom(connection: Connection.Established, where: Where, count: number): Promise<Received> {
 	const track = connection.consume(Path.from(where.broadcast)).track(trackName);
 	const subscriber: Track.Subscriber = track.subscribe({ latencyMax: 2000, ordered: true });
-	const received: Received = {
-		frames: 0,
-		groups: 0,
-		bytes: 0,
-		version: connection.version,
-		transport: connection.transport,
-	};
-	while (received.frames < count) {
+	const tally = new Tally(connection);
+	while (tally.frames < count) {
 		const group = await subscriber.recvGroup();
-		if (!group) throw new Error(`the track ended after ${received.frames} frames`);
-		let index = 0;
-		for (;;) {
-			const frame = await group.readFrame();
-			if (!frame) break;
-			check(group.sequence, index, frame.payload);
-			received.bytes += frame.payload.byteLength;
-			index++;
-		}
-		if (index !== framesPerGroup) throw new Error(`group ${group.sequence} ended after ${index} frames`);
-		received.frames += index;
-		received.groups++;
+		if (!group) throw new Error(`the track ended after ${tally.frames} frames`);
+		await tally.group(group.sequence, payloads(group));
 	}
 	connection.close();
-	return received;
+	return tally.received;
 }
 
 /** Fetches past groups, checking every byte. This peer can only fetch whole groups. */
@@ -105,22 +89,12 @@ export async function fetchPast(where: Where): Promise<Received> {
 		if (!group) throw new Error("the track ended");
 		live = group.sequence;
 	} while (!hasPast(live));
-	const { version, transport } = connection;
-	const received: Received = { frames: 0, groups: 0, bytes: 0, version, transport };
-	for (const sequence of past(live)) {
-		const group = await track.fetchGroup(sequence);
-		let index = 0;
-		for (;;) {
-			const frame = await group.readFrame();
-			if (!frame) break;
-			check(sequence, index, frame.payload);
-			received.bytes += frame.payload.byteLength;
-			index++;
-		}
-		if (index !== framesPerGroup) throw new Error(`group ${sequence} ended after ${index} frames`);
-		received.frames += index;
-		received.groups++;
-	}
+	const tally = new Tally(connection);
+	for (const sequence of past(live)) await tally.group(sequence, payloads(await track.fetchGroup(sequence)));
 	connection.close();
-	return received;
+	return tally.received;
+}
+
+async function* payloads(group: Group.Consumer): AsyncGenerator<Uint8Array> {
+	for (let frame = await group.readFrame(); frame; frame = await group.readFrame()) yield frame.payload;
 }

@@ -1,13 +1,13 @@
 // Our package, by its name, as an app imports it.
-import { connect, type Version } from "moq-worker";
+import { connect, type GroupConsumer, type Version } from "moq-worker";
 import {
-	check,
 	framesPerGroup,
 	groupIntervalMs,
 	hasPast,
 	past,
 	payload,
 	type Received,
+	Tally,
 	trackName,
 	type Where,
 } from "./load.ts";
@@ -31,23 +31,14 @@ export async function publish(where: Where): Promise<void> {
 export async function read(where: Where, count: number): Promise<Received> {
 	const connection = await open(where);
 	const track = (await connection.waitForBroadcast(where.broadcast)).track(trackName);
-	const { version, transport } = connection;
-	const received: Received = { frames: 0, groups: 0, bytes: 0, version, transport };
+	const tally = new Tally(connection);
 	for await (const group of await track.subscribe({ maxLatencyMs: 2000, ordered: true })) {
-		let index = 0;
-		for await (const frame of group) {
-			check(group.sequence, index, frame.data);
-			received.bytes += frame.data.byteLength;
-			index++;
-		}
-		if (index !== framesPerGroup) throw new Error(`group ${group.sequence} ended after ${index} frames`);
-		received.frames += index;
-		received.groups++;
-		if (received.frames >= count) break;
+		await tally.group(group.sequence, payloads(group));
+		if (tally.frames >= count) break;
 	}
-	if (received.frames < count) throw new Error(`the track ended after ${received.frames} frames`);
+	if (tally.frames < count) throw new Error(`the track ended after ${tally.frames} frames`);
 	connection.close();
-	return received;
+	return tally.received;
 }
 
 /** Fetches past groups, each once whole and once from its middle, checking every byte. */
@@ -61,24 +52,24 @@ export async function fetchPast(where: Where): Promise<Received> {
 		if (!group) throw new Error("the track ended");
 		live = group.sequence;
 	} while (!hasPast(live));
-	const { version, transport } = connection;
-	const received: Received = { frames: 0, groups: 0, bytes: 0, version, transport };
+	const tally = new Tally(connection);
 	for (const sequence of past(live)) {
 		// From the middle first: what is cached whole answers everything.
 		for (const frameStart of [framesPerGroup / 2, 0]) {
-			const group = await track.fetchGroup(sequence, { frameStart });
-			let index = frameStart;
-			for await (const frame of group) {
-				if (frame.index !== index) throw new Error(`group ${sequence} has frame ${frame.index} where ${index} belongs`);
-				check(sequence, index, frame.data);
-				received.bytes += frame.data.byteLength;
-				received.frames++;
-				index++;
-			}
-			if (index !== framesPerGroup) throw new Error(`group ${sequence} ended after ${index} frames`);
+			await tally.group(sequence, payloads(await track.fetchGroup(sequence, { frameStart }), frameStart), frameStart);
 		}
-		received.groups++;
 	}
 	connection.close();
-	return received;
+	return tally.received;
+}
+
+/** What the frames hold. They say where they are in their group, and that is where they belong. */
+async function* payloads(group: GroupConsumer, from = 0): AsyncGenerator<Uint8Array> {
+	let index = from;
+	for await (const frame of group) {
+		if (frame.index !== index)
+			throw new Error(`group ${group.sequence} has frame ${frame.index} where ${index} belongs`);
+		index++;
+		yield frame.data;
+	}
 }
