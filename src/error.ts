@@ -1,4 +1,4 @@
-import type { ErrorData, ErrorKind, ErrorScope } from "../worker/protocol/error.ts";
+import { type ErrorData, type ErrorKind, type ErrorScope, isErrorData } from "../worker/protocol/error.ts";
 
 /** Kinds for which trying the same again later may succeed. */
 const RETRYABLE: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
@@ -127,12 +127,6 @@ export function errorFromUnknown(thrown: unknown): MoqError {
 	if (isErrorData(thrown)) return errorFrom(thrown);
 	const message = thrown instanceof Error ? thrown.message : String(thrown);
 	return failure("internal", message);
-}
-
-function isErrorData(value: unknown): value is ErrorData {
-	if (typeof value !== "object" || value === null || value instanceof Error) return false;
-	const { kind, message } = value as Partial<ErrorData>;
-	return typeof kind === "string" && typeof message === "string";
 }
 
 /** An error made up on the page, of the class that belongs to `kind`. */

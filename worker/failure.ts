@@ -1,4 +1,4 @@
-import type { ErrorData, ErrorKind } from "./protocol/error.ts";
+import { type ErrorData, type ErrorKind, isErrorData } from "./protocol/error.ts";
 
 /** A failure as it crosses a port. What is not one of ours is a bug of ours. */
 export function asErrorData(thrown: unknown): ErrorData {
@@ -9,10 +9,4 @@ export function asErrorData(thrown: unknown): ErrorData {
 /** To be thrown: the control plane carries plain data only. */
 export function failure(kind: ErrorKind, message: string): ErrorData {
 	return { kind, message };
-}
-
-function isErrorData(value: unknown): value is ErrorData {
-	if (typeof value !== "object" || value === null || value instanceof Error) return false;
-	const { kind, message } = value as Partial<ErrorData>;
-	return typeof kind === "string" && typeof message === "string";
 }

@@ -73,7 +73,7 @@ export class ScriptedPage {
 }
 
 /** The next message on a port that nothing else listens to. */
-export function nextMessage<T>(port: MessagePort): Promise<T> {
+function nextMessage<T>(port: MessagePort): Promise<T> {
 	return new Promise((resolve) => {
 		port.onmessage = ({ data }: MessageEvent<T>) => {
 			port.onmessage = null;

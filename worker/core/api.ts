@@ -93,8 +93,6 @@ export interface Asked {
 export interface CoreApi {
 	/** A new, empty origin. */
 	createOrigin(): Handle;
-	/** Its id as decimal text, as it appears in hops. */
-	originId(origin: Handle): string;
 	/** Replays what is announced under `prefix`, then streams changes, one entry per path at most waiting. Free to stop. */
 	announced(origin: Handle, prefix: string, listener: AnnounceListener): Handle;
 	/** The broadcast announced now, or served by a dynamic handler; rejects `not-found` otherwise. */
@@ -194,8 +192,6 @@ export interface CoreApi {
 	finishTrackAt(track: Handle, sequence: number): void;
 	/** Readers fail with this application code (0…65535). */
 	abortTrack(track: Handle, code: number): void;
-	/** Highest sequence written so far. */
-	latest(track: Handle): number | undefined;
 	/** Resolves when at least one consumer exists. */
 	trackUsed(track: Handle): Operation<void>;
 	/** Resolves when no consumer exists. */

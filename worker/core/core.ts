@@ -61,10 +61,6 @@ export class Core implements CoreApi {
 		return this.#engine.call((raw) => raw.createOrigin());
 	}
 
-	originId(origin: Handle): string {
-		return this.#engine.call((raw) => raw.originId(origin));
-	}
-
 	announced(origin: Handle, prefix: string, listener: AnnounceListener): Handle {
 		const handle = this.#engine.call((raw) => raw.announced(origin, prefix));
 		this.#engine.tell(handle, listener);
@@ -264,11 +260,6 @@ export class Core implements CoreApi {
 
 	abortTrack(track: Handle, code: number): void {
 		this.#engine.call((raw) => raw.abortTrack(track, code));
-	}
-
-	latest(track: Handle): number | undefined {
-		const latest = this.#engine.call((raw) => raw.latest(track));
-		return Number.isNaN(latest) ? undefined : latest;
 	}
 
 	trackUsed(track: Handle): Operation<void> {

@@ -1,6 +1,6 @@
-import type { CoreApi, Handle } from "../core/api.ts";
 import type { Id } from "../protocol/control.ts";
 import type { BroadcastInfoData } from "../protocol/model.ts";
+import { CoreEntry } from "./entry.ts";
 
 /** How a broadcast consumer came about, and can again. */
 export type BroadcastRecipe =
@@ -8,71 +8,23 @@ export type BroadcastRecipe =
 	| { by: "producer"; producer: Id };
 
 /** A broadcast to read from. */
-export class BroadcastEntry {
+export class BroadcastEntry extends CoreEntry<BroadcastRecipe> {
 	readonly type = "broadcast";
-	readonly core: Handle;
-	readonly recipe: BroadcastRecipe;
-	readonly #api: CoreApi;
-
-	constructor(api: CoreApi, core: Handle, recipe: BroadcastRecipe) {
-		this.#api = api;
-		this.core = core;
-		this.recipe = recipe;
-	}
 
 	clone(): BroadcastEntry {
-		return new BroadcastEntry(this.#api, this.#api.cloneBroadcast(this.core), this.recipe);
-	}
-
-	release(): void {
-		this.#api.free(this.core);
+		return new BroadcastEntry(this.api, this.api.cloneBroadcast(this.core), this.recipe);
 	}
 }
 
-/** How an announced producer came about. */
-interface ProducerRecipe {
-	origin: Id;
-	path: string;
-	info: BroadcastInfoData;
-}
+/** How a broadcast of the page's own came about; undefined: announced nowhere. */
+type ProducerRecipe = { origin: Id; path: string; info: BroadcastInfoData } | undefined;
 
 /** A broadcast of the page's own: announced while it lives, or made to be given to somebody. */
-export class ProducerEntry {
+export class ProducerEntry extends CoreEntry<ProducerRecipe> {
 	readonly type = "producer";
-	readonly core: Handle;
-	/** Absent: announced nowhere. */
-	readonly recipe: ProducerRecipe | undefined;
-	readonly #api: CoreApi;
-
-	constructor(api: CoreApi, core: Handle, recipe?: ProducerRecipe) {
-		this.#api = api;
-		this.core = core;
-		this.recipe = recipe;
-	}
-
-	release(): void {
-		this.#api.free(this.core);
-	}
 }
 
 /** Somebody's broadcast, announced in one more place while this lives. */
-export class PublicationEntry {
+export class PublicationEntry extends CoreEntry<{ origin: Id; path: string; broadcast: Id }> {
 	readonly type = "publication";
-	readonly recipe: { origin: Id; path: string; broadcast: Id };
-	readonly #api: CoreApi;
-	readonly #guard: Handle;
-
-	constructor(
-		api: CoreApi,
-		core: { origin: Handle; broadcast: Handle },
-		recipe: { origin: Id; path: string; broadcast: Id },
-	) {
-		this.#api = api;
-		this.recipe = recipe;
-		this.#guard = api.publish(core.origin, recipe.path, core.broadcast);
-	}
-
-	release(): void {
-		this.#api.free(this.#guard);
-	}
 }

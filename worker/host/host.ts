@@ -5,7 +5,6 @@ import { Publisher } from "../media/publisher.ts";
 import { startRender } from "../media/render.ts";
 import type { ControlApi, Id, WorkerStats } from "../protocol/control.ts";
 import type { ErrorKind } from "../protocol/error.ts";
-import { CLOSE_DEADLINE_MS } from "../protocol/limits.ts";
 import type {
 	BroadcastInfoData,
 	RequestData,
@@ -68,10 +67,6 @@ export class Host implements ControlApi {
 		});
 	}
 
-	originId({ origin }: Args<"originId">): string {
-		return this.#core.originId(this.#table.get(origin, "origin").core);
-	}
-
 	announced({ stream, origin, prefix, port: to }: Args<"announced">): void {
 		this.#table.make(stream, () => {
 			const { core } = this.#table.get(origin, "origin");
@@ -97,11 +92,10 @@ export class Host implements ControlApi {
 
 	publish({ publication, origin, path, broadcast }: Args<"publish">): void {
 		this.#table.make(publication, () => {
-			const core = {
-				origin: this.#table.get(origin, "origin").core,
-				broadcast: this.#table.get(broadcast, "broadcast").core,
-			};
-			return new PublicationEntry(this.#core, core, { origin, path: text("path", path), broadcast });
+			const to = this.#table.get(origin, "origin").core;
+			const from = this.#table.get(broadcast, "broadcast").core;
+			const guard = this.#core.publish(to, text("path", path), from);
+			return new PublicationEntry(this.#core, guard, { origin, path, broadcast });
 		});
 	}
 
@@ -115,7 +109,7 @@ export class Host implements ControlApi {
 	}
 
 	makeBroadcast({ broadcast }: Args<"makeBroadcast">): void {
-		this.#table.make(broadcast, () => new ProducerEntry(this.#core, this.#core.makeBroadcast()));
+		this.#table.make(broadcast, () => new ProducerEntry(this.#core, this.#core.makeBroadcast(), undefined));
 	}
 
 	insertTrack({ broadcast, track }: Args<"insertTrack">): void {
@@ -218,7 +212,7 @@ export class Host implements ControlApi {
 		this.#table.make(dynamic, () => {
 			const { core } = this.#table.oneOf(of, ["origin", "producer", "published-track", "request"]);
 			const recipe = { of, ...(prefix === undefined ? {} : { prefix: text("prefix", prefix) }) };
-			return new HandlerEntry(this.#core, core, recipe);
+			return new HandlerEntry(this.#core, this.#core.dynamic(core, recipe.prefix), recipe);
 		});
 	}
 
@@ -326,13 +320,8 @@ export class Host implements ControlApi {
 	}
 
 	async shutdown(): Promise<void> {
-		const sessions = this.#table.all("connection").map((connection) => connection.close(0, ""));
-		let timer: ReturnType<typeof setTimeout> | undefined;
-		const deadline = new Promise<void>((resolve) => {
-			timer = setTimeout(resolve, CLOSE_DEADLINE_MS);
-		});
-		await Promise.race([Promise.all(sessions), deadline]);
-		clearTimeout(timer);
+		// Each gives its peer a moment to hear of it, and no more.
+		await Promise.all(this.#table.all("connection").map((connection) => connection.close(0, "")));
 		this.#table.clear();
 		this.#core.close();
 	}

@@ -8,7 +8,7 @@ export const CATALOG_TRACK = "catalog.json";
 export const MAX_RENDITIONS = 64;
 
 /** Largest accepted width or height, in pixels. */
-export const MAX_SIDE = 8192;
+const MAX_SIDE = 8192;
 
 /** Longest accepted codec string; the longest registered forms have about 60 characters. */
 const MAX_CODEC_LENGTH = 128;

@@ -6,11 +6,6 @@ export function fromHex(text: string): Uint8Array<ArrayBuffer> | undefined {
 	return bytes;
 }
 
-/** Lower-case hex of `bytes`, the form catalogs carry a `description` in. */
-export function toHex(bytes: Uint8Array): string {
-	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 /** Bytes of a base64 string, or `undefined` when it is not one. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
 	try {

@@ -7,7 +7,7 @@ export interface JsonObject {
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject;
 
 /** Deepest nesting accepted from a peer: the hang catalog needs 6, recursion must stay far from the stack's end. */
-export const MAX_JSON_DEPTH = 32;
+const MAX_JSON_DEPTH = 32;
 
 /** What a peer sent is not the JSON document it should be. */
 export class JsonError extends Error {

@@ -2,7 +2,7 @@ import type { QueuedSample } from "./group-queue.ts";
 import { Patience } from "./patience.ts";
 
 /** Chunks a decoder may have in hand: enough to keep it busy, few enough that a skip takes effect at once. */
-export const MAX_DECODE_QUEUE = 4;
+const MAX_DECODE_QUEUE = 4;
 
 /** What a {@link PictureDecoder} tells its owner. */
 export interface PictureDecoderEvents {

@@ -18,7 +18,7 @@ export interface TrackReaderEvents {
 }
 
 /** Frames and bytes that may be on their way or unread. */
-export const READER_WINDOW = { frames: 64, bytes: 4 * 1024 * 1024 };
+const READER_WINDOW = { frames: 64, bytes: 4 * 1024 * 1024 };
 
 /** One subscription, read inside the worker. Credit flows back when the owner says that it has room. */
 export class TrackReader {
@@ -101,7 +101,7 @@ export class TrackReader {
 					if (!this.#events.group(record.gid, record.sequence, record.firstFrame)) this.skip(record.gid);
 					break;
 				case "frame":
-					this.#events.frame(record.gid, record.data as Uint8Array<ArrayBuffer>);
+					this.#events.frame(record.gid, record.data);
 					break;
 				case "groupEnd":
 				case "groupError":

@@ -77,57 +77,47 @@ export class Batch {
 /** One record of a batch. `gid` names a group inside its subscription only; for a fetched group it is 0. */
 export type BatchRecord =
 	| { type: "group"; gid: number; sequence: number; timescale: number; firstFrame: number }
-	| { type: "frame"; gid: number; timestamp: number | undefined; data: Uint8Array }
+	| { type: "frame"; gid: number; timestamp: number | undefined; data: Uint8Array<ArrayBuffer> }
 	| { type: "groupEnd"; gid: number; frames: number }
-	| { type: "groupError"; gid: number; error: Uint8Array }
-	| { type: "trackEnd"; error: Uint8Array | undefined }
-	| { type: "datagram"; sequence: number; timestamp: number | undefined; data: Uint8Array };
+	| { type: "groupError"; gid: number; error: Uint8Array<ArrayBuffer> }
+	| { type: "trackEnd"; error: Uint8Array<ArrayBuffer> | undefined }
+	| { type: "datagram"; sequence: number; timestamp: number | undefined; data: Uint8Array<ArrayBuffer> };
 
 /**
  * Walk a batch in order. Payloads are views into `buffer`, made one at a time as they are reached.
  * @throws RangeError when the buffer is shorter than its records say.
  */
 export function* readBatch(buffer: ArrayBuffer): Generator<BatchRecord, void, undefined> {
-	const view = new DataView(buffer);
-	const count = view.getUint32(0, true);
-	let payload = BATCH_HEADER_BYTES + count * RECORD_BYTES;
-	for (let index = 0; index < count; index++) {
-		const at = BATCH_HEADER_BYTES + index * RECORD_BYTES;
-		const gid = view.getUint32(at + 4, true);
-		const b = view.getFloat64(at + 8, true);
-		const c = view.getFloat64(at + 16, true);
-		switch (view.getUint8(at)) {
+	const batch = new Batch(buffer);
+	let payload = batch.payloads;
+	/** The payload of a record that has one. */
+	const bytes = (index: number) => {
+		const view = new Uint8Array(buffer, payload, batch.c(index));
+		payload += view.byteLength;
+		return view;
+	};
+	for (let index = 0; index < batch.count; index++) {
+		const gid = batch.gid(index);
+		const b = batch.b(index);
+		const timestamp = Number.isNaN(b) ? undefined : b;
+		switch (batch.type(index)) {
 			case RecordType.group:
-				yield { type: "group", gid, sequence: b, timescale: c, firstFrame: view.getFloat64(at + 24, true) };
+				yield { type: "group", gid, sequence: b, timescale: batch.c(index), firstFrame: batch.d(index) };
 				break;
 			case RecordType.frame:
-				yield {
-					type: "frame",
-					gid,
-					timestamp: Number.isNaN(b) ? undefined : b,
-					data: new Uint8Array(buffer, payload, c),
-				};
-				payload += c;
+				yield { type: "frame", gid, timestamp, data: bytes(index) };
 				break;
 			case RecordType.groupEnd:
 				yield { type: "groupEnd", gid, frames: b };
 				break;
 			case RecordType.groupError:
-				yield { type: "groupError", gid, error: new Uint8Array(buffer, payload, c) };
-				payload += c;
+				yield { type: "groupError", gid, error: bytes(index) };
 				break;
 			case RecordType.trackEnd:
-				yield { type: "trackEnd", error: c > 0 ? new Uint8Array(buffer, payload, c) : undefined };
-				payload += c;
+				yield { type: "trackEnd", error: batch.c(index) > 0 ? bytes(index) : undefined };
 				break;
 			case RecordType.datagram:
-				yield {
-					type: "datagram",
-					sequence: view.getFloat64(at + 24, true),
-					timestamp: Number.isNaN(b) ? undefined : b,
-					data: new Uint8Array(buffer, payload, c),
-				};
-				payload += c;
+				yield { type: "datagram", sequence: batch.d(index), timestamp, data: bytes(index) };
 				break;
 			default:
 				throw new RangeError(`batch record ${index} has an unknown type`);

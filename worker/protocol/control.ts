@@ -53,8 +53,6 @@ export interface ControlApi {
 	stats(): WorkerStats;
 
 	createOrigin(args: { origin: Id }): void;
-	/** Its id as decimal text, as it appears in hops. */
-	originId(args: { origin: Id }): string;
 	/** Nothing is delivered before the first grant on the port. */
 	announced(args: { stream: Id; origin: Id; prefix: string; port: MessagePort }): void;
 	/** Settles when the broadcast can be used under the id given. */
@@ -160,7 +158,6 @@ const methods: Record<keyof ControlApi, true> = {
 	ping: true,
 	stats: true,
 	createOrigin: true,
-	originId: true,
 	announced: true,
 	requestBroadcast: true,
 	waitForBroadcast: true,

@@ -59,3 +59,10 @@ export interface ErrorData {
 	/** What led to this. */
 	cause?: ErrorData;
 }
+
+/** Whether this is a failure as it crosses a port. */
+export function isErrorData(value: unknown): value is ErrorData {
+	if (typeof value !== "object" || value === null || value instanceof Error) return false;
+	const { kind, message } = value as Partial<ErrorData>;
+	return typeof kind === "string" && typeof message === "string";
+}

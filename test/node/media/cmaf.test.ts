@@ -4,7 +4,7 @@ import { boxAt, boxesIn } from "../../../worker/media/boxes.ts";
 import { CmafDemuxer } from "../../../worker/media/cmaf.ts";
 import { parseCmafInit } from "../../../worker/media/cmaf-init.ts";
 import { ContainerError, type Sample } from "../../../worker/media/container.ts";
-import { toHex } from "../../../worker/media/hex.ts";
+import { toHex } from "../../support/hex.ts";
 
 /** A fragmented file of ffmpeg cut the way importers cut it: `ftyp` + `moov`, then one frame per `moof` + `mdat`. */
 function fixture(name: string): { init: Uint8Array<ArrayBuffer>; frames: Uint8Array<ArrayBuffer>[] } {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { ContainerError, ticksToUs } from "../../../worker/media/container.ts";
-import { fromBase64, fromHex, toHex } from "../../../worker/media/hex.ts";
+import { fromBase64, fromHex } from "../../../worker/media/hex.ts";
 import { LegacyDemuxer, legacyFrame } from "../../../worker/media/legacy.ts";
 import { LocDemuxer } from "../../../worker/media/loc.ts";
 import { resolveBroadcast } from "../../../worker/media/relative.ts";
 import { readVarint, varintLength, writeVarint } from "../../../worker/media/varint.ts";
+import { toHex } from "../../support/hex.ts";
 
 const hex = (text: string) => {
 	const bytes = fromHex(text.replaceAll(" ", ""));

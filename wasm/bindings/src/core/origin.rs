@@ -51,15 +51,6 @@ impl Core {
         Ok(self.insert(Object::Origin(view)))
     }
 
-    /// Its id as decimal text.
-    ///
-    /// # Errors
-    /// `usage`.
-    #[wasm_bindgen(js_name = originId)]
-    pub fn origin_id(&self, origin: f64) -> Result<String> {
-        Ok(self.objects.borrow().origin(origin)?.info().id.to_string())
-    }
-
     /// Report announcements under a prefix until the handle is freed.
     ///
     /// # Errors

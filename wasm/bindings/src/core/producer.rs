@@ -253,15 +253,6 @@ impl Core {
             .map_err(|error| caller(&error, "track"))
     }
 
-    /// Highest sequence so far, or NaN.
-    ///
-    /// # Errors
-    /// `usage`.
-    pub fn latest(&self, track: f64) -> Result<f64> {
-        let latest = self.objects.borrow().producer(track)?.latest();
-        latest.map_or(Ok(f64::NAN), |latest| number::out("group sequence", latest))
-    }
-
     /// Settles when somebody holds the track.
     ///
     /// # Errors

@@ -129,7 +129,8 @@ fn a_broadcast_of_our_own_has_passed_nobody() {
 fn a_route_that_is_none_is_refused_and_makes_nothing() {
     let mut core = core();
     let origin = core.create_origin();
-    let own = core.origin_id(origin).unwrap();
+    let own = core.objects.borrow().origin(origin).unwrap().info().id;
+    let own = own.to_string();
     let long = " 9".repeat(33);
     for (hops, kind) in [
         ("x", "usage"),
