@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::Runtime;
+use crate::{Runtime, traffic::Meter};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,10 @@ impl Gauge {
 pub(crate) struct Held {
     runtime: Runtime,
     counts: [AtomicUsize; Gauge::COUNT],
+    /// What went to the peer.
+    pub(crate) sent: Arc<Meter>,
+    /// What came from it.
+    pub(crate) received: Arc<Meter>,
 }
 
 impl Held {
@@ -59,6 +63,8 @@ impl Held {
         Arc::new(Self {
             runtime: runtime.clone(),
             counts: Default::default(),
+            sent: Arc::default(),
+            received: Arc::default(),
         })
     }
 

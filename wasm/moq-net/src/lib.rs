@@ -24,6 +24,7 @@ mod server;
 mod session;
 mod tasks;
 mod time;
+mod traffic;
 mod upstream;
 mod version;
 
@@ -45,5 +46,6 @@ pub use runtime::{Host, Runtime, Sleep};
 pub use server::{Request, Server};
 pub use session::{Bandwidth, Close, Driver, Session};
 pub use time::{Instant, Timescale, Timestamp};
+pub use traffic::{Flow, Traffic};
 pub use upstream::{Supply, Upstream, Upstreams};
 pub use version::{Negotiation, Version};

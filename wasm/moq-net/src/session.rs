@@ -11,7 +11,7 @@ use std::{
 
 use kio::Shared;
 
-use crate::{Error, Result, Version, held::Held, tasks::BoxFuture};
+use crate::{Error, Result, Traffic, Version, held::Held, tasks::BoxFuture};
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,15 @@ impl Session {
     /// Bytes of memory that the peer makes this side hold, besides the cache and what the transport buffers; an estimate.
     pub fn held_bytes(&self) -> usize {
         self.handle.control.held.bytes()
+    }
+
+    /// What it has carried so far; readable after its end too.
+    pub fn traffic(&self) -> Traffic {
+        let held = &self.handle.control.held;
+        Traffic {
+            sent: held.sent.flow(),
+            received: held.received.flow(),
+        }
     }
 
     /// Waits for the end. A clean end, by either side, is [`Error::Closed`].

@@ -340,3 +340,105 @@ fn whoever_hears_of_a_broadcast_finds_somebody_to_serve_its_tracks() {
         assert_eq!(found, Ok(()), "{version}");
     }
 }
+
+#[test]
+fn what_a_session_carries_is_counted_on_both_ends() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let (publisher, relay, far) = (net.origin(1), net.origin(2), net.origin(3));
+        let up = net.connect(version, &End::publish(&publisher), &End::subscribe(&relay));
+        let down = net.connect(version, &End::subscribe(&far), &End::publish(&relay));
+        let broadcast = publisher.create_broadcast(&path("b")).unwrap();
+        let info = TrackInfo::default().with_cache(Duration::from_secs(60));
+        let tracks = ["v", "w"].map(|name| broadcast.create_track(name, info).unwrap());
+        let found = net
+            .executor
+            .run_until(async { far.consume().announced_broadcast(&path("b")).await })
+            .unwrap();
+        let readers = ["v", "w"].map(|name| {
+            let pending = found.track(name).unwrap().subscribe(wish()).unwrap();
+            net.executor.run_until(pending).unwrap()
+        });
+        // Two frames in one group, one of them too large to arrive whole; and one that is empty.
+        let group = tracks[0].append_group().unwrap();
+        group.write_frame(vec![1; 300_000]).unwrap();
+        group.write_frame("small").unwrap();
+        group.finish().unwrap();
+        tracks[1].write_frame("").unwrap();
+        net.executor.run_until_idle();
+        let mut fetches = 0;
+        if version.has_fetch() {
+            // Held here already: it goes over the second connection only.
+            let origin = net.origin(4);
+            let viewer = net.connect(version, &End::subscribe(&origin), &End::publish(&relay));
+            let found = net
+                .executor
+                .run_until(async { origin.consume().announced_broadcast(&path("b")).await })
+                .unwrap();
+            let pending = found.track("v").unwrap().fetch_group(0, None).unwrap();
+            let mut fetched = net.executor.run_until(pending).unwrap();
+            while net
+                .executor
+                .run_until(fetched.read_frame())
+                .unwrap()
+                .is_some()
+            {}
+            let (sent, received) = (
+                viewer.server.traffic().sent,
+                viewer.client.traffic().received,
+            );
+            assert_eq!(sent, received, "{version}");
+            assert_eq!((sent.fetches, sent.subscriptions), (1, 0), "{version}");
+            assert_eq!(
+                (sent.groups, sent.frames, sent.bytes),
+                (1, 2, 300_005),
+                "{version}"
+            );
+            fetches += 1;
+        }
+        let flows = || {
+            [
+                up.client.traffic().sent,
+                up.server.traffic().received,
+                down.server.traffic().sent,
+                down.client.traffic().received,
+            ]
+        };
+        for flow in flows() {
+            assert_eq!(
+                (flow.groups, flow.frames, flow.bytes),
+                (2, 3, 300_005),
+                "{version}"
+            );
+            assert_eq!((flow.subscriptions, flow.broadcasts), (2, 1), "{version}");
+            assert_eq!(
+                (flow.subscriptions_ended, flow.broadcasts_ended),
+                (0, 0),
+                "{version}"
+            );
+            assert_eq!(flow.fetches, 0, "{version}, {fetches} elsewhere");
+        }
+        let nothing = moq_net::Flow::default();
+        assert_eq!(up.client.traffic().received, nothing, "{version}");
+        assert_eq!(up.server.traffic().sent, nothing, "{version}");
+        let [first, second] = readers;
+        drop((first, found));
+        net.executor.advance(Duration::from_secs(10));
+        for flow in flows() {
+            assert_eq!(
+                (flow.subscriptions_ended, flow.broadcasts_ended),
+                (1, 0),
+                "{version}"
+            );
+        }
+        drop(second);
+        net.executor.advance(Duration::from_secs(10));
+        for flow in flows() {
+            assert_eq!(
+                (flow.subscriptions_ended, flow.broadcasts_ended),
+                (2, 1),
+                "{version}"
+            );
+        }
+    }
+}

@@ -31,7 +31,8 @@ pub struct Bounds {
     pub idle_timeout: Duration,
     /// Time after which an idle connection is probed.
     pub keep_alive: Duration,
-    /// From the first packet to an admitted session. Then the connection is closed.
+    /// From the first packet to an admitted session, for the head of an HTTP request, and for reading a short answer to one.
+    /// Then the connection is closed.
     pub handshake_timeout: Duration,
     /// How long a client that is not let in waits to hear so. A browser opens its first streams together with SETUP, and
     /// a Chromium (156) that is still opening one when the session closes loses the whole page.
@@ -55,6 +56,8 @@ pub struct Bounds {
     pub requests: usize,
     /// As `requests`, from one address (or IPv6 /64). The relay's own machine is exempt.
     pub address_requests: usize,
+    /// From a request for a group to the last byte of the answer. Then it is answered with 504, or the answer is cut off.
+    pub fetch_timeout: Duration,
     /// Bytes of the target of a request. A longer one is answered with 414.
     pub target: usize,
     /// Bytes of the head of a request. A longer one is answered with 431.
@@ -97,6 +100,7 @@ impl Default for Bounds {
             session_bytes: 1024 * MIB,
             requests: 256,
             address_requests: 32,
+            fetch_timeout: Duration::from_secs(30),
             target: 8 * KIB,
             head: 64 * KIB,
             message: 64 * KIB,

@@ -1,7 +1,6 @@
 //! One group over HTTP: `GET /fetch/<broadcast>/<track>?group=N|latest&frame=I|chunked`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -16,22 +15,22 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use crate::auth::{Asked, Lease, Refusal};
+use crate::http::Deadline;
+use crate::metrics::Fetched;
 use crate::relay::Relay;
 
-/// For finding the group and sending all of it.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The largest sequence or index there can be: what a varint holds.
 const LARGEST: u64 = (1 << 62) - 1;
 
-/// Answers a request, at the latest after [`PATIENCE`].
+/// Answers a request in the time there is for it.
 pub(crate) async fn serve(relay: Arc<Relay>, request: Request) -> Response {
     let Ok(seat) = relay.fetches().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many requests\n").into_response();
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + relay.bounds().fetch_timeout;
     let (parts, _no_body) = request.into_parts();
     match timeout_at(deadline, find(&relay, &parts.uri, &parts.headers)).await {
-        Ok(Ok(found)) => found.respond(deadline, seat),
+        Ok(Ok(found)) => found.respond(deadline, seat, relay.metrics().fetch()),
         Ok(Err(response)) => response,
         Err(_elapsed) => (StatusCode::GATEWAY_TIMEOUT, "it takes too long\n").into_response(),
     }
@@ -198,12 +197,21 @@ fn parse_number(text: &str) -> Result<u64, &'static str> {
 
 impl Found {
     /// The frames as they come, as fast as they are read.
-    fn respond(self, deadline: Instant, seat: OwnedSemaphorePermit) -> Response {
+    fn respond(
+        self,
+        deadline: Instant,
+        seat: OwnedSemaphorePermit,
+        mut counted: Fetched,
+    ) -> Response {
+        if self.frame.is_some() {
+            counted.frame();
+        }
         let body = Sending {
             one: self.frame.is_some(),
             frame: self.frame,
             group: self.group,
             over: false,
+            counted,
         };
         let lease = self.lease;
         // The seat and the subscription go with the body, whichever way it ends.
@@ -228,7 +236,10 @@ impl Found {
             (header::CONTENT_TYPE, octets),
             (header::CACHE_CONTROL, fresh),
         ];
-        (headers, Body::from_stream(stream)).into_response()
+        let mut response = (headers, Body::from_stream(stream)).into_response();
+        // Whoever does not read does not poll the body either.
+        response.extensions_mut().insert(Deadline(deadline));
+        response
     }
 }
 
@@ -239,6 +250,7 @@ struct Sending {
     /// Nothing follows the frame.
     one: bool,
     over: bool,
+    counted: Fetched,
 }
 
 impl Sending {
@@ -248,7 +260,10 @@ impl Sending {
             if let Some(frame) = &mut self.frame {
                 match frame.read_chunk().await? {
                     Some(chunk) if chunk.is_empty() => continue,
-                    Some(chunk) => return Ok(Some(chunk)),
+                    Some(chunk) => {
+                        self.counted.bytes(chunk.len());
+                        return Ok(Some(chunk));
+                    }
                     None => self.frame = None,
                 }
             }
@@ -256,7 +271,10 @@ impl Sending {
                 return Ok(None);
             }
             match self.group.next_frame().await? {
-                Some(frame) => self.frame = Some(frame),
+                Some(frame) => {
+                    self.counted.frame();
+                    self.frame = Some(frame);
+                }
                 None => return Ok(None),
             }
         }

@@ -42,6 +42,23 @@ pub struct Listen {
     /// Name or address the self-signed certificate is for; repeatable.
     #[arg(long = "name", default_values_t = ["localhost".to_owned(), "127.0.0.1".to_owned()])]
     pub names: Vec<String>,
+    /// Address for `/metrics`, which asks nobody who they are; port 0 lets the system choose.
+    #[arg(long)]
+    pub internal: Option<SocketAddr>,
+    /// Let `--internal` be an address that others can reach.
+    #[arg(long, requires = "internal")]
+    pub internal_public: bool,
+}
+
+impl Listen {
+    /// Where metrics are to be had, if anywhere.
+    ///
+    /// # Errors
+    /// Others could reach it, and were not meant to.
+    pub fn internal(&self) -> Result<Option<SocketAddr>, String> {
+        let check = |address| crate::internal::check(address, self.internal_public);
+        self.internal.map(check).transpose()
+    }
 }
 
 /// What sessions speak.

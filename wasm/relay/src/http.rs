@@ -1,18 +1,26 @@
-//! The TCP side's front door: how many requests at a time, and how large.
+//! The TCP side's front door: how many requests at a time, how large, and how slow.
 
+use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::admission::{Door, Guest};
@@ -72,17 +80,120 @@ fn is_of_the_client(error: &io::Error) -> bool {
 
 /// Serves the requests of one connection, until it becomes a WebSocket or ends.
 async fn connection(socket: TcpStream, guest: Guest, router: Router, bounds: Arc<Bounds>) {
-    let service = TowerToHyperService::new(router);
+    let router = TowerToHyperService::new(router);
+    let (clock, mut expired) = Clock::new(bounds.clone());
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        clock.asked();
+        let (answer, clock) = (router.call(request), clock.clone());
+        async move {
+            let response = answer.await?;
+            clock.answered(&response);
+            let timed = response.map(|body| Body::new(Timed { body, clock }));
+            Ok::<_, Infallible>(timed)
+        }
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.handshake_timeout)
         .max_buf_size(bounds.head.max(LEAST_HEAD))
         .serve_connection(TokioIo::new(socket), service)
-        .with_upgrades()
-        .await;
+        .with_upgrades();
+    tokio::select! {
+        served = served => if let Err(error) = served {
+            tracing::debug!(%error, "HTTP connection ended");
+        },
+        () = expired.wait() => tracing::debug!("HTTP connection cut off: it takes too long"),
+    }
     drop(guest);
-    if let Err(error) = served {
-        tracing::debug!(%error, "HTTP connection ended");
+}
+
+/// When an answer has to be read to its end, if its handler decides that: an extension of the response.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+/// How long a connection may still take for what it is at. Nothing that its client does in between makes it longer.
+#[derive(Clone)]
+struct Clock {
+    deadline: Arc<watch::Sender<Instant>>,
+    bounds: Arc<Bounds>,
+}
+
+/// The end of the patience with one connection.
+struct Expired(watch::Receiver<Instant>);
+
+impl Clock {
+    /// For a connection that has not asked for anything.
+    fn new(bounds: Arc<Bounds>) -> (Self, Expired) {
+        let (deadline, expired) = watch::channel(Instant::now() + bounds.handshake_timeout);
+        let deadline = Arc::new(deadline);
+        (Self { deadline, bounds }, Expired(expired))
+    }
+
+    /// The head of a request is there: the answer is the relay's business.
+    fn asked(&self) {
+        let answer = self.bounds.fetch_timeout + self.bounds.handshake_timeout;
+        self.deadline.send_replace(Instant::now() + answer);
+    }
+
+    /// An answer is there to be read.
+    fn answered(&self, response: &Response) {
+        let soon = Instant::now() + self.bounds.handshake_timeout;
+        let deadline = response.extensions().get::<Deadline>();
+        self.deadline.send_replace(deadline.map_or(soon, |at| at.0));
+    }
+
+    /// All of the answer is on its way: what is left is to take it, and to ask for something else.
+    fn rest(&self) {
+        let next = Instant::now() + self.bounds.handshake_timeout;
+        self.deadline.send_replace(next);
+    }
+}
+
+impl Expired {
+    /// Resolves at the deadline, wherever that is moved to meanwhile.
+    async fn wait(&mut self) {
+        loop {
+            let deadline = *self.0.borrow_and_update();
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => return,
+                moved = self.0.changed() => if moved.is_err() {
+                    // The service is gone, and the connection with it.
+                    return;
+                },
+            }
+        }
+    }
+}
+
+/// The body of an answer, which tells when it is over.
+struct Timed {
+    body: Body,
+    clock: Clock,
+}
+
+impl hyper::body::Body for Timed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.clock.rest();
     }
 }
 

@@ -29,6 +29,7 @@ impl Links {
         }
         let dialer = Arc::new(Dialer::new(flags)?);
         let runtime = relay.runtime();
+        let metrics = relay.metrics();
         let config = || Config::new(runtime.clone()).with_versions(relay.versions());
         // Where hops have no names nobody can tell a route from its echo.
         let named: Vec<_> = relay
@@ -38,20 +39,20 @@ impl Links {
             .filter(|version| version.has_hop_ids())
             .collect();
         for url in flags.peer.clone() {
-            let dialer = dialer.clone();
+            let (dialer, metrics) = (dialer.clone(), metrics.clone());
             let config = config()
                 .with_versions(named.clone())
                 .with_publish(relay.origin().consume())
                 .with_subscribe(relay.origin().clone())
                 .with_peer(true);
-            tasks.spawn(async move { dial::keep(&dialer, &url, &config).await });
+            tasks.spawn(async move { dial::keep(&dialer, &url, &config, &metrics).await });
         }
         if !flags.upstream.is_empty() {
             let mut upstreams = Upstreams::new(relay.origin(), runtime);
             for url in flags.upstream.clone() {
-                let dialer = dialer.clone();
+                let (dialer, metrics) = (dialer.clone(), metrics.clone());
                 let config = upstreams.add().config(config());
-                tasks.spawn(async move { dial::keep(&dialer, &url, &config).await });
+                tasks.spawn(async move { dial::keep(&dialer, &url, &config, &metrics).await });
             }
             tasks.spawn(upstreams.run());
         }

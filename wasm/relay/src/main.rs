@@ -46,13 +46,20 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
+    let internal = flags.listen.internal()?;
     let certificate = Certificate::self_signed(&flags.listen.names)?;
     let authority = Authority::new(&flags.auth, flags.listen.bind, &flags.listen.names).await?;
     let relay = Relay::with_authority(Limits::relay(), flags.session.versions(), authority);
-    let server = Server::bind(flags.listen.bind, &certificate, relay.clone())?;
+    let mut server = Server::bind(flags.listen.bind, &certificate, relay.clone())?;
+    if let Some(address) = internal {
+        server = server.with_internal(address).await?;
+    }
     let _links = Links::start(&relay, &flags.dial)?;
     println!("relay listening on {}", server.address());
     println!("certificate {}", certificate.fingerprint);
+    if let Some(address) = server.internal_address() {
+        println!("metrics on {address}");
+    }
     if let Some(seconds) = flags.figures {
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(Duration::from_secs(seconds.max(1)));

@@ -18,6 +18,7 @@ use crate::auth::{Access, Asked, Authority, Granted, Refusal};
 use crate::bounds::Bounds;
 use crate::budget::Budget;
 use crate::host::TokioHost;
+use crate::metrics::{Metrics, Tier};
 
 /// The relay itself: everything published by one session is offered to all others.
 pub struct Relay {
@@ -29,6 +30,7 @@ pub struct Relay {
     bounds: Arc<Bounds>,
     sessions: Door,
     budget: Budget,
+    metrics: Metrics,
     panics: AtomicU64,
 }
 
@@ -72,6 +74,7 @@ impl Relay {
             fetches: Arc::new(Semaphore::new(bounds.requests)),
             sessions: Door::new(bounds.sessions, bounds.sessions),
             budget: Budget::new(bounds.session_bytes),
+            metrics: Metrics::default(),
             bounds: Arc::new(bounds),
             panics: AtomicU64::new(0),
         })
@@ -124,6 +127,11 @@ impl Relay {
     /// What all sessions hold together, and who is let go when that is too much.
     pub(crate) const fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// What its sessions carry.
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Whether another session would be turned away.
@@ -237,15 +245,16 @@ impl Relay {
         };
         admit(&access);
         let version = request.version();
-        let request = match access.peer {
-            Some(_) => request.from_relay(),
-            None => request,
+        let (request, tier) = match access.peer {
+            Some(_) => (request.from_relay(), Tier::Internal),
+            None => (request, Tier::External),
         };
         let (session, driver) = request.ok(access.read, access.write);
         // A fault of ours ends the session it happened in, and no other. What they share is left in order by every step of
         // the core, whose locks are for that reason not poisoned.
         let mut driver = AssertUnwindSafe(driver).catch_unwind();
-        let _counted = self.budget.join(&session);
+        let _member = self.budget.join(&session);
+        let _counted = self.metrics.open(tier, &session);
         tracing::info!(%version, "session started");
         let refusal = tokio::select! {
             result = &mut driver => return result.unwrap_or_else(|_panic| {

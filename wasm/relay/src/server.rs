@@ -7,6 +7,7 @@ use web_transport_quinn::quinn;
 
 use crate::certificate::Certificate;
 use crate::http;
+use crate::internal;
 use crate::quic::{self, ListenError};
 use crate::relay::Relay;
 use crate::web;
@@ -20,6 +21,7 @@ pub struct Server {
     endpoint: quinn::Endpoint,
     web: tokio::net::TcpListener,
     router: axum::Router,
+    internal: Option<tokio::net::TcpListener>,
     relay: Arc<Relay>,
 }
 
@@ -41,8 +43,28 @@ impl Server {
             endpoint: quic::endpoint(udp, certificate, &relay)?,
             web: tokio::net::TcpListener::from_std(tcp)?,
             router: web::router(relay.clone(), &certificate.fingerprint),
+            internal: None,
             relay,
         })
+    }
+
+    /// Listens on `address` as well, for those who watch over the relay: its metrics are there, and nobody is asked who they
+    /// are.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn with_internal(self, address: SocketAddr) -> std::io::Result<Self> {
+        let listener = tokio::net::TcpListener::bind(address).await?;
+        Ok(Self {
+            internal: Some(listener),
+            ..self
+        })
+    }
+
+    /// Where the internal listener is, if there is one.
+    #[must_use]
+    pub fn internal_address(&self) -> Option<SocketAddr> {
+        self.internal.as_ref()?.local_addr().ok()
     }
 
     /// Where the relay listens.
@@ -58,11 +80,19 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let bounds = self.relay.bounds().clone();
         let budget = self.relay.budget().clone();
+        let watched = internal::router(self.relay.clone());
         let accept = quic::accept(self.endpoint.clone(), self.relay);
-        let web = http::serve(self.web, self.router, bounds);
+        let web = http::serve(self.web, self.router, bounds.clone());
+        let internal = async {
+            match self.internal {
+                Some(listener) => http::serve(listener, watched, bounds).await,
+                None => std::future::pending().await,
+            }
+        };
         let result = tokio::select! {
             () = accept => Ok(()),
             result = web => result,
+            result = internal => result,
             () = budget.watch() => Ok(()),
             () = stop => Ok(()),
         };

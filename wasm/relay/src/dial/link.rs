@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{DialError, Dialer, shown};
+use crate::metrics::{Counted, Metrics, Tier};
 
 /// The wait after the first failure; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -18,13 +19,13 @@ const HEALTHY: Duration = Duration::from_secs(10);
 /// How long a session that the other relay wants to leave goes on beside the new one.
 const LEAVING: Duration = Duration::from_secs(10);
 
-/// Connects to `url` again and again, with sessions of this kind. Ends with the future.
-pub async fn keep(dialer: &Dialer, url: &Url, config: &Config) {
+/// Connects to `url` again and again, with sessions of this kind, which `metrics` counts. Ends with the future.
+pub async fn keep(dialer: &Dialer, url: &Url, config: &Config, metrics: &Metrics) {
     let mut backoff = Backoff::new(config.runtime.clone());
     let mut target = url.clone();
     loop {
         let opened = Instant::now();
-        let moved = match open(dialer, &target, config).await {
+        let moved = match open(dialer, &target, config, metrics).await {
             Ok(running) => attend(running, &target, url).await,
             Err(error) => {
                 tracing::warn!(relay = shown(&target), %error, "not connected");
@@ -46,6 +47,7 @@ pub async fn keep(dialer: &Dialer, url: &Url, config: &Config) {
 struct Running {
     session: Session,
     driver: JoinHandle<()>,
+    _counted: Counted,
 }
 
 impl Drop for Running {
@@ -55,13 +57,22 @@ impl Drop for Running {
 }
 
 /// Connects, and waits until the other relay takes the session.
-async fn open(dialer: &Dialer, url: &Url, config: &Config) -> Result<Running, DialError> {
+async fn open(
+    dialer: &Dialer,
+    url: &Url,
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<Running, DialError> {
     let (session, driver) = dialer.dial(url, config.clone()).await?;
     let driver = tokio::spawn(async move {
         // How it ended is asked of the session.
         let _ = driver.await;
     });
-    let running = Running { session, driver };
+    let running = Running {
+        _counted: metrics.open(Tier::Internal, &session),
+        session,
+        driver,
+    };
     running.session.ready().await?;
     let version = running.session.version();
     tracing::info!(relay = shown(url), %version, "connected");

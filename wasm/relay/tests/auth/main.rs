@@ -1,6 +1,8 @@
 //! Who may do what, over every way in: WebTransport, raw QUIC, WebSocket and HTTP, on real sockets.
 
+mod announced;
 mod expiry;
+mod fetch;
 mod keys;
 mod matrix;
 mod names;

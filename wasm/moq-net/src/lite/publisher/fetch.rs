@@ -15,6 +15,7 @@ use crate::{
         session::{Link, kio_poll},
     },
     tasks::yield_now,
+    traffic::Count,
 };
 
 /// Batches written before other streams get a turn.
@@ -51,6 +52,7 @@ async fn fetched<T: wt::Session>(
             .fetch_group(fetch.group, wish)
             .map_err(Refusal::data)?;
         let group = pending.await.map_err(Refusal::data)?;
+        link.held.sent.add(Count::Fetches, 1);
         // From here on it is media, not control.
         send.set_priority(of_fetch(fetch.priority));
         if link.version.has_fetch_ok() {
@@ -78,7 +80,7 @@ async fn write<T: wt::Session>(
 ) -> Result<()> {
     let stall = link.runtime.limits().stall;
     let pin = link.pins.pin(&group);
-    let mut content = Content::new(group, end, link.version);
+    let mut content = Content::new(group, end, link.version, &link.held.sent);
     let mut turn = 0;
     loop {
         let ended = content.collect(send)?;

@@ -1,6 +1,9 @@
 //! From the frames of a group to the bytes of a stream, for group streams and fetches alike.
 
-use std::task::{Poll, ready};
+use std::{
+    sync::Arc,
+    task::{Poll, ready},
+};
 
 use bytes::Bytes;
 use kio::Waiter;
@@ -10,6 +13,7 @@ use crate::{
     FrameConsumer, GroupConsumer, Result, Version,
     coding::Writer,
     lite::{FrameHeader, Frames},
+    traffic::{Count, Meter},
 };
 
 /// Bytes that are collected for one write. Enough that a write is worth its calls, little enough that one blocked write
@@ -30,6 +34,7 @@ pub(super) struct Content {
     end: Option<u64>,
     /// Bytes of payload that were queued so far.
     sent: usize,
+    meter: Arc<Meter>,
 }
 
 enum Item {
@@ -43,7 +48,13 @@ enum Item {
 
 impl Content {
     /// Everything from where `group` stands to frame `end`, inclusive.
-    pub(super) fn new(group: GroupConsumer, end: Option<u64>, version: Version) -> Self {
+    pub(super) fn new(
+        group: GroupConsumer,
+        end: Option<u64>,
+        version: Version,
+        meter: &Arc<Meter>,
+    ) -> Self {
+        meter.add(Count::Groups, 1);
         Self {
             headers: Frames::new(version, group.timescale().is_some()),
             group,
@@ -52,6 +63,7 @@ impl Content {
             found: None,
             end,
             sent: 0,
+            meter: meter.clone(),
         }
     }
 
@@ -89,6 +101,13 @@ impl Content {
     /// # Errors
     /// What the group or a frame of it was aborted with, or [`Error::Encode`](crate::Error::Encode).
     pub(super) fn collect<S: wt::SendStream>(&mut self, writer: &mut Writer<S>) -> Result<bool> {
+        let before = self.sent;
+        let ended = self.batch(writer);
+        self.meter.add(Count::Bytes, self.sent - before);
+        ended
+    }
+
+    fn batch<S: wt::SendStream>(&mut self, writer: &mut Writer<S>) -> Result<bool> {
         let nobody = Waiter::noop();
         while writer.queued() < BATCH {
             if !self.rest.is_empty() {
@@ -128,6 +147,7 @@ impl Content {
         let size = frame.size() as u64;
         self.headers.put(writer, FrameHeader { timestamp, size })?;
         self.frame = Some(frame);
+        self.meter.add(Count::Frames, 1);
         Ok(())
     }
 }

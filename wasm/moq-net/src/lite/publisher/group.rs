@@ -42,7 +42,8 @@ impl<T: wt::Session> Outgoing<T> {
     pub(super) async fn send(self) -> Result<()> {
         let pin = self.link.pins.pin(&self.group);
         let mut writer = pin.unless_given_up(0, self.open()).await?;
-        let mut content = Content::new(self.group.clone(), self.end, self.link.version);
+        let meter = &self.link.held.sent;
+        let mut content = Content::new(self.group.clone(), self.end, self.link.version, meter);
         let sent = self.write(&mut writer, &mut content, &pin).await;
         if let Err(error) = &sent {
             writer.reset(error);

@@ -42,6 +42,7 @@ async fn subscribed<T: wt::Session>(
 ) -> Served {
     let _seat = seat(link, Gauge::Subscriptions, link.subscriptions_served)?;
     let id = subscribe.id;
+    let path = subscribe.broadcast.clone();
     let Some((subscriber, preferences)) = resolve(link, recv, subscribe).await? else {
         // Gone before there was anything to serve: as polite as an ordinary end.
         return send.finish().await.map_err(Refusal::control);
@@ -60,6 +61,7 @@ async fn subscribed<T: wt::Session>(
         streams: 0,
     };
     serving.confirm(send).await.map_err(Refusal::control)?;
+    let _watch = link.held.sent.watch(&path);
     let served = serving.run(send, recv).await;
     if let Err(Refusal {
         error,
@@ -379,6 +381,7 @@ impl<T: wt::Session> Serving<'_, T> {
         let Poll::Ready(Ok(payload)) = frame.poll_read_all(&nobody) else {
             return;
         };
+        let size = payload.len();
         let datagram = Datagram {
             subscribe: self.id,
             sequence: group.sequence(),
@@ -388,8 +391,9 @@ impl<T: wt::Session> Serving<'_, T> {
         let transport = &self.link.transport;
         match datagram.encode(self.link.version) {
             Ok(body) if body.len() <= transport.max_datagram_size() => {
-                if let Err(error) = transport.send_datagram(body) {
-                    tracing::trace!(%error, "datagram was not sent");
+                match transport.send_datagram(body) {
+                    Ok(()) => self.link.held.sent.add_datagram(size),
+                    Err(error) => tracing::trace!(%error, "datagram was not sent"),
                 }
             }
             _ => tracing::trace!("datagram does not fit"),

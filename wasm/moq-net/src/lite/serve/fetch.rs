@@ -9,6 +9,7 @@ use crate::{
     Error, GroupProducer, GroupRequest, Result, Sleep, TrackInfo,
     coding::{Reader, Writer},
     lite::{Compression, ControlType, Fetch, FetchOk, session::kio_poll, subscriber},
+    traffic::Count,
 };
 
 /// Answers `request` with what the peer has. Every way out answers it.
@@ -47,6 +48,7 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
         Err(error) => return refuse(&mut send, &mut recv, &error),
     };
     source.set_info(answer.info);
+    source.link.held.received.add(Count::Fetches, 1);
     match fill(intake, &mut recv, &group).await {
         Ok(()) => {
             // Only now: an earlier FIN would have been a cancel. What becomes of it changes nothing.

@@ -261,6 +261,7 @@ impl<T: wt::Session> Running<'_, T> {
             true => link.deadline(limit, self.confirmed(&mut recv)).await?,
             false => None,
         };
+        let _watch = link.held.received.watch(&self.source.path);
         progress.lock().confirmed = Some(info);
         if !link.version.has_track_stream() {
             attach(progress, &self.registration).await;

@@ -12,6 +12,7 @@ use kio::{Shared, Waiter};
 use crate::{
     Limits, Runtime,
     held::{Gauge, Held},
+    traffic::Meter,
 };
 
 /// The frames of one session that are received in pieces, bounded together.
@@ -44,6 +45,11 @@ impl Assembly {
             held: held.clone(),
             runtime: runtime.clone(),
         }
+    }
+
+    /// Counts what comes.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.held.received
     }
 
     fn lock(&self) -> MutexGuard<'_, Parts> {

@@ -31,6 +31,7 @@ async fn take<T: wt::Session>(link: &Link<T>, datagram: Datagram) -> Option<()> 
     let track = subscription.track().await?;
     let scale = track.info().timescale;
     let timestamp = scale.map(|scale| Timestamp::new(datagram.timestamp, scale));
+    link.held.received.add_datagram(datagram.payload.len());
     let written = track.write_datagram_at(datagram.sequence, datagram.payload, timestamp);
     if written.is_ok() {
         subscription.account();

@@ -14,6 +14,7 @@ use crate::{
         session::{deadline, kio_poll},
     },
     tasks::yield_now,
+    traffic::Count,
 };
 
 /// Chunks read before other streams get a turn.
@@ -42,6 +43,8 @@ pub(crate) async fn receive<R: wt::RecvStream>(
     group: &GroupProducer,
 ) -> Result<()> {
     let runtime = intake.runtime;
+    let meter = intake.assembly.meter();
+    meter.add(Count::Groups, 1);
     let mut headers = Frames::new(recv.version(), group.timescale().is_some());
     let mut whole = Vec::new();
     let mut turn = 0;
@@ -55,6 +58,7 @@ pub(crate) async fn receive<R: wt::RecvStream>(
             group.write_frames(whole.drain(..))?;
         }
         let partial = partial?;
+        meter.add(Count::Frames, usize::from(partial.is_some()));
         if let Some(frame) = partial
             && intake.compression != Compression::None
         {
@@ -106,10 +110,15 @@ fn arrived<R: wt::RecvStream>(
     group: &GroupProducer,
     whole: &mut Vec<(Option<Timestamp>, Bytes)>,
 ) -> Result<Option<Frame>> {
+    let meter = intake.assembly.meter();
     while let Some(header) = headers.try_read(recv)? {
         let frame = check(intake.runtime, group, header)?;
         match recv.take_exact(frame.size) {
-            Some(packed) => whole.push((frame.timestamp, intake.unpack(packed)?)),
+            Some(packed) => {
+                meter.add(Count::Frames, 1);
+                meter.add(Count::Bytes, packed.len());
+                whole.push((frame.timestamp, intake.unpack(packed)?));
+            }
             None => return Ok(Some(frame)),
         }
     }
@@ -161,6 +170,7 @@ async fn pieces<R: wt::RecvStream>(
         };
         left -= piece.len();
         share.grow(piece.len());
+        intake.assembly.meter().add(Count::Bytes, piece.len());
         write(piece)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The relay's HTTP routes, asked over a bare socket.
+//! The routes, asked over a bare socket.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use moq_worker_relay::relay::Relay;
 use moq_worker_relay::server::Server;
 
 /// A listening relay and the fingerprint of its certificate.
-fn start() -> (SocketAddr, String) {
+pub(crate) fn start() -> (SocketAddr, String) {
     let certificate = Certificate::self_signed(&["localhost".into()]).unwrap();
     let relay = Relay::new(Limits::relay(), Version::DEFAULT.to_vec());
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), &certificate, relay).unwrap();
@@ -19,7 +19,7 @@ fn start() -> (SocketAddr, String) {
 }
 
 /// Status line, headers and body of one request.
-async fn ask(address: SocketAddr, request: String) -> String {
+pub(crate) async fn ask(address: SocketAddr, request: String) -> String {
     let exchange = move || {
         let mut socket = TcpStream::connect(address).unwrap();
         socket
@@ -33,12 +33,12 @@ async fn ask(address: SocketAddr, request: String) -> String {
     tokio::task::spawn_blocking(exchange).await.unwrap()
 }
 
-async fn get(address: SocketAddr, path: &str) -> String {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     ask(address, request).await
 }
 
-fn body(answer: &str) -> &str {
+pub(crate) fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").expect("a head and a body").1
 }
 
