@@ -125,8 +125,11 @@ fn line(text: &mut String, name: &str, labels: &str, value: u64) {
     let _ = writeln!(text, "{name}{labels} {value}");
 }
 
+/// The name of a counter, what it is, and where it stands.
+type Counter = (&'static str, &'static str, fn(&Flow) -> u64);
+
 /// Of each role: `subscriber` is what peers read from the relay, `publisher` what it reads from them.
-const FLOWS: [(&str, &str, fn(&Flow) -> u64); 8] = [
+const FLOWS: [Counter; 8] = [
     ("bytes", "Bytes of payload.", |flow| flow.bytes),
     ("frames", "Frames.", |flow| flow.frames),
     ("groups", "Groups.", |flow| flow.groups),
