@@ -1,6 +1,6 @@
 //! The internal listener.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use moq_net::{Config, Limits, Origin, Path, Runtime, Session, Subscription, TrackInfo, Version};
@@ -157,21 +157,28 @@ async fn what_sessions_carry_is_counted_and_only_told_internally() {
     assert!(outside.starts_with("HTTP/1.1 404"), "{outside}");
 }
 
-#[test]
-fn an_internal_listener_that_others_can_reach_has_to_be_meant() {
+/// What the program says when these arguments are no good.
+async fn refusal(arguments: &[&str]) -> String {
+    let child = tokio::process::Command::new(PROGRAM)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, child).await;
+    let output = output.expect("it starts").unwrap();
+    assert!(!output.status.success(), "{arguments:?}");
+    assert!(output.stdout.is_empty(), "it does not even start");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn an_internal_listener_that_others_can_reach_has_to_be_meant() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
-        let refused = Command::new(PROGRAM)
-            .args(["--bind", "127.0.0.1:0", "--internal", address])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(!refused.status.success(), "{address}");
-        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        let said = refusal(&["--bind", "127.0.0.1:0", "--internal", address]).await;
         assert!(said.contains("--internal-public"), "{said}");
-        assert!(refused.stdout.is_empty(), "it does not even start");
     }
-    let alone = Command::new(PROGRAM).arg("--internal-public").output();
-    assert!(!alone.unwrap().status.success());
+    let said = refusal(&["--internal-public"]).await;
+    assert!(said.contains("--internal"), "{said}");
 }
 
 #[tokio::test]
