@@ -118,7 +118,7 @@ fn a_handler_learns_who_asks() {
         .unwrap()
         .unwrap();
     assert_eq!(request.viewers(), [Viewer::default(), peer]);
-    request.accept(&BroadcastInfo::new().produce(&runtime));
+    request.accept(BroadcastInfo::new().produce(&runtime));
     assert!(executor.run_for(Duration::ZERO, third).unwrap().is_ok());
 }
 
@@ -142,7 +142,7 @@ fn followers_of_an_origin_that_is_gone_end_with_its_last_announcement() {
     drop(origin);
     assert!(matches!(cursor.try_next(), Some((_, Announced::Active(_)))));
     assert!(!cursor.is_closed());
-    let mut ended = executor.spawn(async move {
+    let ended = executor.spawn(async move {
         let event = cursor.next().await;
         (event.is_some(), cursor.next().await.is_none())
     });
