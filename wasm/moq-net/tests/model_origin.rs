@@ -285,6 +285,22 @@ fn a_request_nobody_waits_for_is_never_handed_out() {
 }
 
 #[test]
+fn a_handler_that_passed_a_request_over_hears_when_somebody_wants_it_again() {
+    let world = world();
+    let mut handler = world.origin.dynamic();
+    drop(world.request("a").unwrap());
+    let asked = world.executor.spawn(async move {
+        let request = handler.requested_broadcast().await;
+        request.map(|request| request.path().clone())
+    });
+    world.executor.run_until_idle();
+    assert!(asked.take().is_none());
+    let _pending = world.request("a").unwrap();
+    world.executor.run_until_idle();
+    assert_eq!(asked.take().unwrap().unwrap(), path("a"));
+}
+
+#[test]
 fn the_handler_learns_that_nobody_waits_any_more() {
     let world = world();
     let mut handler = world.origin.dynamic();

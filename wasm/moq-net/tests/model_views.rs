@@ -4,7 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use moq_net::{Announced, BroadcastInfo, Limits, Origin, OriginProducer, Path, Runtime, Viewer};
+use moq_net::{
+    Announced, BroadcastInfo, Error, Limits, Origin, OriginProducer, Path, Runtime, Viewer,
+};
 use support::executor::Executor;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -151,4 +153,62 @@ fn followers_of_an_origin_that_is_gone_end_with_its_last_announcement() {
     drop(made);
     executor.run_until_idle();
     assert_eq!(ended.take(), Some((true, true)));
+}
+
+#[test]
+fn parked_followers_hear_of_the_end_of_their_origin() {
+    let (executor, _runtime, origin) = world();
+    let mut everything = origin.consume().announced();
+    let ended = executor.spawn(async move { everything.next().await.is_none() });
+    executor.run_until_idle();
+    drop(origin);
+    executor.run_until_idle();
+    assert_eq!(ended.take(), Some(true));
+}
+
+#[test]
+fn parked_followers_hear_of_the_end_though_it_is_outside_of_their_scope() {
+    let (executor, _runtime, origin) = world();
+    let narrow = origin.consume().scope(&[path("a")]).unwrap();
+    let mut cursor = narrow.announced();
+    let made = origin.create_broadcast(&path("b")).unwrap();
+    drop(origin);
+    let ended = executor.spawn(async move { cursor.next().await.is_none() });
+    executor.run_until_idle();
+    assert_eq!(ended.take(), None);
+    drop(made);
+    executor.run_until_idle();
+    assert_eq!(ended.take(), Some(true));
+}
+
+#[test]
+fn what_a_peer_served_is_not_given_back_to_it() {
+    let (executor, runtime, origin) = world();
+    let mut handler = origin.dynamic();
+    let wanted = path("a");
+    let pending = origin.consume().request_broadcast(&wanted).unwrap();
+    let request = executor
+        .run_for(Duration::ZERO, handler.requested_broadcast())
+        .unwrap()
+        .unwrap();
+    let info = BroadcastInfo {
+        session: 3,
+        ..BroadcastInfo::new()
+    };
+    let broadcast = info.produce(&runtime);
+    request.accept(&broadcast);
+    assert!(executor.run_for(Duration::ZERO, pending).unwrap().is_ok());
+    let seen_by = |session| {
+        let viewer = Viewer {
+            session,
+            hops: Vec::new(),
+        };
+        let found = origin
+            .consume()
+            .viewed_by(viewer)
+            .request_broadcast(&wanted)?;
+        executor.run_for(Duration::ZERO, found).unwrap()
+    };
+    assert_eq!(seen_by(3).err(), Some(Error::NotFound));
+    assert!(seen_by(4).unwrap().is_clone(&broadcast.consume()));
 }

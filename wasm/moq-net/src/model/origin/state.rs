@@ -298,3 +298,52 @@ impl State {
         self.served.insert(path.clone(), served);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Host, Instant, Runtime, Sleep};
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    struct Still;
+
+    impl Host for Still {
+        fn now(&self) -> Instant {
+            Instant::ZERO
+        }
+
+        fn sleep_until(&self, _: Instant) -> Sleep {
+            Box::pin(std::future::pending())
+        }
+
+        fn random(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn served_broadcasts_that_have_closed_are_swept() {
+        let limits = Limits::default();
+        let runtime = Runtime::new(Still, limits.clone());
+        let mut state = State::new(&limits);
+        let mut serve = |name: String| {
+            let broadcast = BroadcastInfo::new().produce(&runtime);
+            let path = Path::parse(&name).unwrap().into_owned();
+            state.serve(&path, &broadcast.consume());
+            (broadcast, state.served.len())
+        };
+        let open: Vec<_> = (0..50).map(|name| serve(format!("open/{name}"))).collect();
+        for name in 0..1000 {
+            let (_closed, held) = serve(name.to_string());
+            assert!(held <= 2 * open.len(), "{name}: {held}");
+        }
+        // So seldom that looking through them all costs little for each.
+        assert!(state.sweep_at >= 2 * open.len(), "{}", state.sweep_at);
+        let found = state.served(&Path::parse("open/49").unwrap(), &Viewer::default());
+        assert!(matches!(found, Found::Here(_)));
+        let gone = state.served(&Path::parse("999").unwrap(), &Viewer::default());
+        assert!(matches!(gone, Found::Nothing));
+    }
+}
