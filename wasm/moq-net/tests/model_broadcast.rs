@@ -327,3 +327,25 @@ fn forgotten_names_leave_nothing_behind() {
     drop(handler);
     assert_eq!(world.runtime.stats(), before);
 }
+
+#[test]
+fn handles_of_one_broadcast_know_each_other_and_their_route() {
+    let world = World::new();
+    let info = BroadcastInfo {
+        session: 7,
+        ..BroadcastInfo::new()
+    };
+    let [one, other] = [(); 2].map(|()| info.clone().produce(&world.runtime));
+    let (handler, stranger) = (one.dynamic(), other.dynamic());
+    assert!(one.is_clone(&one.clone()) && !one.is_clone(&other));
+    assert!(handler.is_clone(&handler.clone()) && !handler.is_clone(&stranger));
+    assert!(handler.consume().is_clone(&one.consume()));
+    assert!(!handler.consume().is_clone(&other.consume()));
+    for known in [one.info(), handler.info(), one.consume().info()] {
+        assert_eq!(*known, info);
+    }
+    let elsewhere = BroadcastInfo::new();
+    let rerouted = one.consume().with_info(elsewhere.clone());
+    assert_eq!(*rerouted.info(), elsewhere);
+    assert!(rerouted.is_clone(&one.consume()));
+}

@@ -79,12 +79,11 @@ fn world() -> (Runtime, OriginProducer) {
 fn info(hops: &[u64], cost: u64) -> BroadcastInfo {
     let hops: Vec<_> = hops.iter().map(|id| Origin { id: *id }).collect();
     BroadcastInfo {
-        hops: OriginList::try_from(hops).unwrap(),
         cost: Cost {
             warm: cost,
             cold: cost,
         },
-        ..BroadcastInfo::new()
+        ..BroadcastInfo::new().with_hops(OriginList::try_from(hops).unwrap())
     }
 }
 
@@ -174,4 +173,14 @@ fn a_way_that_is_as_good_stands_by() {
     drop(in_use);
     let (_, event) = cursor.try_next().unwrap();
     assert!(event.broadcast().unwrap().is_clone(&second.consume()));
+}
+
+#[test]
+fn a_price_grows_with_every_link_as_far_as_the_wire_can_say() {
+    let most = (1 << 62) - 1;
+    let price = |warm, cold| Cost { warm, cold };
+    assert_eq!(Cost::MAX, price(most, most));
+    assert_eq!(price(1, 2).over(3), price(4, 5));
+    assert_eq!(price(most - 2, 0).over(3), price(most, 3));
+    assert_eq!(price(0, 1).over(u64::MAX), Cost::MAX);
 }
