@@ -311,6 +311,20 @@ fn a_received_datagram_keeps_its_sequence_and_comes_once() {
 }
 
 #[test]
+fn datagrams_outside_of_the_bounds_are_passed_over() {
+    let world = World::new();
+    let track = TrackProducer::new("data", None, &world.runtime);
+    let mut subscriber = track.subscribe(None);
+    subscriber.start_at(2);
+    subscriber.end_at(3);
+    for number in 0..5 {
+        track.write_datagram(format!("{number}"), None).unwrap();
+    }
+    let mut next = || datagram(&mut subscriber);
+    assert_eq!([next(), next(), next()], [got(2, "2"), got(3, "3"), None]);
+}
+
+#[test]
 fn old_datagrams_are_dropped_and_counted() {
     let world = World::new();
     let track = TrackProducer::new("data", None, &world.runtime);

@@ -35,6 +35,22 @@ fn a_published_track_knows_its_properties_at_once() {
 }
 
 #[test]
+fn a_reader_knows_the_newest_group_there_was() {
+    let world = World::new();
+    let track = TrackProducer::new("video", None, &world.runtime);
+    let reader = track.consume();
+    assert_eq!(reader.latest(), None);
+    for (sequence, newest) in [(3, 3), (2, 3), (7, 7)] {
+        let group = track.create_group(sequence).unwrap();
+        group.abort(Error::Cancel).unwrap();
+        assert_eq!(
+            (reader.latest(), track.latest()),
+            (Some(newest), Some(newest))
+        );
+    }
+}
+
+#[test]
 fn a_requested_track_learns_its_properties_when_it_is_accepted() {
     let world = World::new();
     let request = TrackRequest::new("video", &world.runtime);

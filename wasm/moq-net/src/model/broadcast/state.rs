@@ -168,6 +168,8 @@ mod tests {
             drop(broadcast.create_track(format!("{name}"), None).unwrap());
             assert!(known() <= 2 * live.len().max(SWEEP), "{name}");
         }
+        // So seldom that looking through them all costs little for each.
+        assert!(shared.channel.read().sweep_at >= 2 * live.len());
         assert!(shared.channel.read().find("live 49").is_some());
     }
 }

@@ -128,7 +128,6 @@ impl TrackConsumer {
                 });
             let answer = match joinable {
                 true => state.join_fetch(sequence, priority, frame_start)?,
-                false if !state.fetches.handled(&sequence) => return Err(Error::NotFound),
                 false => state.start_fetch(sequence, priority, frame_start)?,
             };
             Ok(Outcome::Asked(answer))
