@@ -21,6 +21,8 @@ export class Anchor implements Mourner {
 	readonly id: Id;
 	readonly #noun: string;
 	readonly #ending = new Ending();
+	/** Calls that wait for an answer, to be told of the end. */
+	readonly #waits = new Set<(error: MoqError) => void>();
 	#onEnd: ((error: MoqError | undefined) => void) | undefined;
 
 	/** `noun` names the handle in errors. */
@@ -54,7 +56,7 @@ export class Anchor implements Mourner {
 
 	/** @throws why the handle no longer works. */
 	check(): void {
-		this.#ending.check(`the ${this.#noun} was closed`);
+		this.#ending.check(this.#closed);
 	}
 
 	/** Let go of it: by the user, or because it came to its natural end. Later calls do nothing. */
@@ -86,8 +88,8 @@ export class Anchor implements Mourner {
 	}
 
 	/**
-	 * A call that waits. `args` gets an id, which is withdrawn when the caller no longer wants the answer; `map` turns that into
-	 * what the caller gets, once.
+	 * A call that waits. `args` gets an id, which is withdrawn when the caller no longer wants the answer or this ends; `map` turns
+	 * the answer into what the caller gets, once.
 	 */
 	wait<Name extends Call, T>(
 		name: Name,
@@ -99,23 +101,37 @@ export class Anchor implements Mourner {
 			this.check();
 			const { link } = this;
 			const id = link.mint();
-			let isWanted = true;
-			link.call(name, args(id), {
-				// An answer that crossed the withdrawal names something the worker has let go of.
-				resolve: (result) => isWanted && resolve(map(result, id)),
-				reject,
-			});
-			return () => {
-				isWanted = false;
+			const call = args(id);
+			const withdraw = () => {
+				this.#waits.delete(fail);
 				link.tell("cancel", id);
 			};
+			const fail = (error: MoqError) => {
+				withdraw();
+				reject(error);
+			};
+			this.#waits.add(fail);
+			link.call(name, call, {
+				// An answer that crossed the withdrawal names something the worker has let go of.
+				resolve: (result) => this.#waits.delete(fail) && resolve(map(result, id)),
+				reject: (error) => {
+					this.#waits.delete(fail);
+					reject(error);
+				},
+			});
+			return withdraw;
 		}, options);
+	}
+
+	get #closed(): string {
+		return `the ${this.#noun} was closed`;
 	}
 
 	#end(error: MoqError | undefined): boolean {
 		if (!this.#ending.end(error)) return false;
 		this.link.leave(this);
 		closed(this);
+		for (const fail of this.#waits) fail(this.#ending.reason(this.#closed));
 		this.#onEnd?.(error);
 		this.#ending.tell();
 		return true;
@@ -128,4 +144,9 @@ export function anchorOf(owner: unknown, argument: string): Anchor {
 	if (!anchor) throw usage(`${argument} is not a handle of this library`);
 	anchor.check();
 	return anchor;
+}
+
+/** What `owner` belongs to failed, and `owner` with it. */
+export function failWith(owner: object, error: MoqError): void {
+	anchors.get(owner)?.fail(error);
 }

@@ -1,5 +1,5 @@
 import type { BroadcastInfoData, TrackInfoData } from "../worker/protocol/model.ts";
-import { Anchor, anchorOf } from "./anchor.ts";
+import { Anchor, anchorOf, failWith } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
 import { keeping } from "./collected.ts";
@@ -41,7 +41,10 @@ export class BroadcastProducer extends Handle {
 		this.info = info;
 		this.#anchor = anchor;
 		make(anchor);
-		if (ended) anchor.onEnd(() => ended(this));
+		anchor.onEnd((error) => {
+			if (error) for (const track of [...this.#tracks]) failWith(track, error);
+			ended?.(this);
+		});
 		anchor.hold(this);
 	}
 
@@ -105,9 +108,9 @@ export class BroadcastProducer extends Handle {
 		return keeping(broadcastConsumer(anchor, this.path, this.info), this);
 	}
 
-	/** Unannounce it. Tracks that were not finished fail for their readers. */
-	override close(): void {
-		for (const track of [...this.#tracks]) track.close();
+	/** Unannounce it. Tracks that were not finished fail for their readers: with `code`, as by {@link TrackProducer.abort}. */
+	override close(code?: number): void {
+		for (const track of [...this.#tracks]) track.close(code);
 		super.close();
 	}
 }

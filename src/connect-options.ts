@@ -8,9 +8,9 @@ import type { Token } from "./token.ts";
 
 /** Options of `connect`. */
 export interface ConnectOptions extends WaitOptions {
-	/** Offered to the peer. Default: one fresh origin for both directions. */
+	/** Offered to the peer. Default: one fresh origin for both directions, which ends with the connection. */
 	publish?: Origin;
-	/** Filled with what the peer announces. Default: one fresh origin for both directions. */
+	/** Filled with what the peer announces. Default: the same fresh origin. */
 	consume?: Origin;
 	/** Offer only these, newest first. Default: moq-lite 06 to 01. */
 	versions?: readonly Version[];

@@ -16,12 +16,15 @@ import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "./broadcas
 import { keeping } from "./collected.ts";
 import { disposeByClose } from "./dispose.ts";
 import type { DynamicHandler } from "./dynamic.ts";
-import { errorFrom, errorFromUnknown, type MoqError } from "./error.ts";
+import { errorFrom, errorFromUnknown, type MoqError, usage } from "./error.ts";
 import { TypedEventTarget } from "./events.ts";
 import type { Link } from "./link/link.ts";
 import type { Origin } from "./origin.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
 import { askToken, type Token } from "./token.ts";
+
+/** Session codes below belong to the protocol. */
+const FIRST_APP_CODE = 64;
 
 /** How far a connection is. */
 export type ConnectionState = "connected" | "closed";
@@ -69,15 +72,17 @@ interface Made {
 	url: string;
 	publish: Origin;
 	consume: Origin;
+	/** The origin that ends with the connection. */
+	own: Anchor | undefined;
 	connected: ConnectedData;
 	token?: Token | undefined;
 }
 
-/** Connect by way of `link`. The origins are those of the caller, or made for this connection; `token` is for further dials. */
+/** Connect by way of `link`. The origins are those of the caller, or `own`: made for this connection. `token` is for further dials. */
 export let openConnection: (
 	link: Link,
 	dial: DialData,
-	by: { publish: Origin; consume: Origin; token?: Token | undefined },
+	by: { publish: Origin; consume: Origin; own: Origin | undefined; token?: Token | undefined },
 	options: WaitOptions | undefined,
 ) => Pending<Connection>;
 
@@ -103,7 +108,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	#estimate: Bandwidth | undefined;
 	#state: ConnectionState = "connected";
 
-	private constructor({ anchor, port, url, publish, consume, connected, token }: Made) {
+	private constructor({ anchor, port, url, publish, consume, own, connected, token }: Made) {
 		super();
 		this.#port = port;
 		this.#token = token;
@@ -132,6 +137,8 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 				port.close();
 				if (error) reject(error);
 				else resolve({ local: true });
+				if (error) own?.fail(error);
+				else own?.close();
 				this.#ended(error);
 			});
 		});
@@ -147,6 +154,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			new Pending((resolve, reject) => {
 				const publish = anchorOf(by.publish, "publish");
 				const consume = anchorOf(by.consume, "consume");
+				const own = by.own && anchorOf(by.own, "origin");
 				const dial = typeof by.token === "function" ? { ...data, asksToken: true } : data;
 				const { port1, port2 } = new MessageChannel();
 				const anchor = new Anchor(link, "connection");
@@ -155,7 +163,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 				const address = url.origin + url.pathname;
 				link.call("connect", args, {
 					resolve: (connected) => {
-						if (anchor.isLive) resolve(new Connection({ anchor, port: port1, url: address, ...by, connected }));
+						if (anchor.isLive) resolve(new Connection({ anchor, port: port1, url: address, ...by, own, connected }));
 					},
 					reject: (error) => {
 						port1.close();
@@ -262,9 +270,13 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		);
 	}
 
-	/** Close with an application code (0: nothing is wrong) and a text for the peer. */
+	/**
+	 * Close with a code (0: nothing is wrong; an application's own are 64…2^32−1) and a text for the peer.
+	 * @throws UsageError for a code that belongs to the protocol.
+	 */
 	close(code = 0, reason = ""): void {
 		argument.whole("code", code, 0xffff_ffff);
+		if (code > 0 && code < FIRST_APP_CODE) throw usage(`code must be 0, or from ${FIRST_APP_CODE} on`);
 		argument.text("reason", reason);
 		if (!this.#anchor.isLive) return;
 		const { link, id } = this.#anchor;

@@ -4,7 +4,7 @@ import { MoqError } from "./error.ts";
 import { Handle, type Held } from "./handle.ts";
 import { iteration, step } from "./iteration.ts";
 import type { CallArgs } from "./link/link.ts";
-import { Pending, type WaitOptions } from "./pending.ts";
+import type { Pending, WaitOptions } from "./pending.ts";
 import { Question } from "./question.ts";
 
 /** Answers requests, one call each, several at a time. A request that it leaves unanswered, or throws at, is rejected. */
@@ -62,14 +62,14 @@ export function requestSource<Data extends RequestData, Request>(
 	handler: DynamicHandler<Request> | undefined,
 ): RequestSource<Request> {
 	const anchor = of.derive("handler", "dynamic", (dynamic) => ({ ...args, dynamic, of: of.id }));
-	const ask = (options?: WaitOptions): Pending<Question<Data>> =>
+	const ask = <R>(map: (question: Question<Data>) => R, options?: WaitOptions): Pending<R> =>
 		anchor.wait(
 			"nextRequest",
 			(request) => ({ request, dynamic: anchor.id }),
-			(data, id) => new Question(new Anchor(anchor.link, "request", id), data as Data),
+			(data, id) => map(new Question(new Anchor(anchor.link, "request", id), data as Data)),
 			options,
 		);
-	if (handler) void serve(ask, make, handler);
+	if (handler) void serve(() => ask((question) => question), make, handler);
 	return {
 		get closed() {
 			return anchor.closed;
@@ -77,12 +77,7 @@ export function requestSource<Data extends RequestData, Request>(
 		get isClosed() {
 			return !anchor.isLive;
 		},
-		next: (options) =>
-			new Pending((resolve, reject) => {
-				const asking = ask(options);
-				asking.then((question) => resolve(make(question)), reject);
-				return () => asking.cancel();
-			}, options),
+		next: (options) => ask(make, options),
 		close: () => anchor.close(),
 		// Nobody needs to hold one that serves by itself.
 		hold: (owner) => handler || anchor.hold(owner, "a handler was collected without close(): it served nobody"),

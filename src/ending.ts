@@ -28,10 +28,14 @@ export class Ending {
 		return this.#closed;
 	}
 
-	/** @throws why it cannot be used any more; `message` says so of a peaceful end. */
+	/** Why it cannot be used any more; `message` says so of a peaceful end. */
+	reason(message: string): MoqError {
+		return this.#error ?? failure("closed", message);
+	}
+
+	/** @throws its {@link Ending.reason}, once it has ended. */
 	check(message: string): void {
-		if (this.#error) throw this.#error;
-		if (!this.#isLive) throw failure("closed", message);
+		if (!this.#isLive) throw this.reason(message);
 	}
 
 	/** The first call ends it and is told so; `closed` settles with {@link Ending.tell}. */

@@ -1,5 +1,5 @@
 import type { BroadcastInfoData } from "../worker/protocol/model.ts";
-import { Anchor, anchorOf } from "./anchor.ts";
+import { Anchor, anchorOf, failWith } from "./anchor.ts";
 import { type AnnounceStream, announceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
@@ -35,7 +35,7 @@ export class Publication extends Handle {
 }
 
 /**
- * A table of broadcasts by path, or a view of one. A connection offers what one origin holds to its peer and fills another with what the
+ * A table of broadcasts by path, or a view of one. Closing it withdraws what was announced by this handle. A connection offers what one origin holds to its peer and fills another with what the
  * peer announces; by default both are the same. Sharing an origin between connections joins them.
  */
 export class Origin extends Handle {
@@ -48,6 +48,13 @@ export class Origin extends Handle {
 		super(anchor);
 		this.#anchor = anchor;
 		make(anchor);
+		const broadcasts = this.#broadcasts;
+		anchor.onEnd((error) => {
+			for (const broadcast of [...broadcasts]) {
+				if (error) failWith(broadcast, error);
+				else broadcast.close();
+			}
+		});
 		anchor.hold(this);
 	}
 
@@ -127,12 +134,6 @@ export class Origin extends Handle {
 	/** The same origin with paths relative to `root`. Refused when nothing under it is in reach. */
 	withRoot(root: string): Origin {
 		return originView(this.#anchor, { root: argument.text("root", root) });
-	}
-
-	/** Withdraw everything that was announced here. */
-	override close(): void {
-		for (const broadcast of [...this.#broadcasts]) broadcast.close();
-		super.close();
 	}
 
 	#broadcast(

@@ -115,7 +115,7 @@ export class Runtime {
 		try {
 			const addressed = asked === undefined ? dial : withToken(dial, asked);
 			const { token } = options;
-			return await openConnection(this.#link, addressed, { publish, consume, token }, { signal });
+			return await openConnection(this.#link, addressed, { publish, consume, own: shared, token }, { signal });
 		} catch (error) {
 			shared?.close();
 			throw error;

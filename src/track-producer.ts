@@ -160,7 +160,8 @@ export class TrackProducer extends Handle {
 
 	/** Receive the track inside the page. */
 	subscribe(prefs?: SubscriptionData & WaitOptions): PendingSubscription {
-		const track = this.consume();
+		// A producer that has ended says why on the pending.
+		const track = this.#anchor.isLive ? this.consume() : trackConsumer(this.#anchor, this.name);
 		const subscribing = track.subscribe(prefs);
 		track.close();
 		return subscribing;
@@ -194,8 +195,8 @@ export class TrackProducer extends Handle {
 		);
 	}
 
-	/** Let go of it. Unless it was finished before, its readers see it fail. */
-	override close(): void {
-		this.#writer.close();
+	/** Let go of it. Unless it was finished before, its readers see it fail: with `code`, as by {@link TrackProducer.abort}. */
+	override close(code?: number): void {
+		this.#writer.close(code);
 	}
 }

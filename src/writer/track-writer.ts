@@ -165,7 +165,8 @@ export class TrackWriter {
 	}
 
 	/** Let go of the track. An end that is on its way gets there first: it travels on another port than the release. */
-	close(): void {
+	close(code?: number): void {
+		if (code !== undefined && this.#end === "open" && this.#anchor.isLive) this.abort(code);
 		if (this.#end === "sent") this.#isClosing = true;
 		else this.#anchor.close();
 	}

@@ -84,19 +84,21 @@ export class ConnectionEntry {
 		return this.#api.sessionStats(this.#session.handle);
 	}
 
-	/** Tell the peer, and wait until it was told or a second has passed. */
+	/** Tell the peer, and wait until it was told or a second has passed. It is over in any case. @throws ErrorData for a wrong code. */
 	async close(code: number, reason: string): Promise<void> {
-		if (this.#session.type === "connected") {
+		let timer: ReturnType<typeof setTimeout> | undefined;
+		try {
+			if (this.#session.type !== "connected") return;
 			const { handle, closed } = this.#session;
 			this.#api.closeSession(handle, code, reason);
-			let timer: ReturnType<typeof setTimeout> | undefined;
 			const deadline = new Promise<void>((resolve) => {
 				timer = setTimeout(resolve, CLOSE_DEADLINE_MS);
 			});
 			await Promise.race([closed, deadline]);
+		} finally {
 			clearTimeout(timer);
+			this.release();
 		}
-		this.release();
 	}
 
 	release(): void {

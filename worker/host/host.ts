@@ -36,6 +36,8 @@ export class Host implements ControlApi {
 	readonly #core: CoreApi;
 	readonly #dial: Dial;
 	readonly #table = new Table();
+	/** Connections whose peers are being told that they end. */
+	readonly #farewells = new Set<Promise<void>>();
 
 	/** `core` is the host's from now on; `dial` opens transports. */
 	constructor(core: CoreApi, dial: Dial) {
@@ -298,7 +300,13 @@ export class Host implements ControlApi {
 		const entry = this.#table.get(connection, "connection");
 		// The id is free from now on; the entry lets go of itself when the peer was told.
 		this.#table.forget(connection);
-		await entry.close(whole("code", code), text("reason", reason));
+		const farewell = entry.close(whole("code", code), text("reason", reason));
+		this.#farewells.add(farewell);
+		try {
+			await farewell;
+		} finally {
+			this.#farewells.delete(farewell);
+		}
 	}
 
 	connectionStats({ connection }: Args<"connectionStats">): SessionStatsData {
@@ -306,22 +314,21 @@ export class Host implements ControlApi {
 	}
 
 	openPlayer(args: Args<"openPlayer">): void {
-		const { core } = this.#table.get(args.origin, "origin");
-		this.#guest(args.player, () => new Player(this.#core, core, args));
+		this.#guest(args.player, args.origin, (origin) => new Player(this.#core, origin, args));
 	}
 
 	openRenderer(args: Args<"openRenderer">): void {
-		this.#guest(args.renderer, () => startRender(args));
+		this.#table.make(args.renderer, () => guest(startRender(args)));
 	}
 
 	openPublisher(args: Args<"openPublisher">): void {
-		const { core } = this.#table.get(args.origin, "origin");
-		this.#guest(args.publisher, () => new Publisher(this.#core, core, args));
+		this.#guest(args.publisher, args.origin, (origin) => new Publisher(this.#core, origin, args));
 	}
 
 	async shutdown(): Promise<void> {
 		// Each gives its peer a moment to hear of it, and no more.
-		await Promise.all(this.#table.all("connection").map((connection) => connection.close(0, "")));
+		const farewells = this.#table.all("connection").map((connection) => connection.close(0, ""));
+		await Promise.all([...farewells, ...this.#farewells]);
 		this.#table.clear();
 		this.#core.close();
 	}
@@ -346,10 +353,31 @@ export class Host implements ControlApi {
 		return this.#table.wait(id, start, settle, (handle) => this.#core.free(handle));
 	}
 
-	#guest(id: Id, open: () => { close(): void }): void {
-		this.#table.make(id, (): GuestEntry => {
-			const guest = open();
-			return { type: "guest", release: () => guest.close() };
+	/** A guest has a view of the origin for itself, which the page cannot close under it. */
+	#guest(id: Id, origin: Id, open: (origin: Handle) => Guest): void {
+		this.#table.make(id, () => {
+			const view = this.#core.rootOrigin(this.#table.get(origin, "origin").core, "");
+			try {
+				return guest(open(view), () => this.#core.free(view));
+			} catch (error) {
+				this.#core.free(view);
+				throw error;
+			}
 		});
 	}
+}
+
+/** What another room opens, and lets go of by itself. */
+interface Guest {
+	close(): void;
+}
+
+function guest(opened: Guest, after: () => void = () => undefined): GuestEntry {
+	return {
+		type: "guest",
+		release: () => {
+			opened.close();
+			after();
+		},
+	};
 }

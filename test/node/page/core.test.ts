@@ -3,6 +3,7 @@ import { DroppedError, NotFoundError, TransportError, UsageError } from "../../.
 import type { Announcement, BroadcastConsumer } from "../../../src/index.ts";
 import type { Version } from "../../../worker/protocol/model.ts";
 import { CorePage, joined } from "../../support/core-page.ts";
+import { memoryPair } from "../../support/memory-transport.ts";
 
 const VERSIONS: Version[] = ["moq-lite-03", "moq-lite-05", "moq-lite-06"];
 
@@ -231,6 +232,50 @@ test("a lost network ends the connection, and its broadcasts, with an error", as
 	expect(far.state).toBe("closed");
 	await expect(waiting).rejects.toBeDefined();
 	await expect(consumer.closed).rejects.toBeDefined();
+});
+
+test("the origin that was made for a connection ends with it, and what waits there with the cause", async () => {
+	const { near, far, lose } = await pair();
+	const broadcast = near.createBroadcast("room/bob");
+	const chat = broadcast.createTrack("chat");
+	const found = near.waitForBroadcast("never");
+	const announced = far.announced("none");
+	const next = announced.next();
+	lose();
+	const error: unknown = await near.closed.catch((reason: unknown) => reason);
+	await expect(found).rejects.toBe(error);
+	await expect(broadcast.closed).rejects.toBe(error);
+	await expect(chat.closed).rejects.toBe(error);
+	await expect(near.requestBroadcast("again")).rejects.toBe(error);
+	expect(() => near.createBroadcast("again")).toThrow(error as Error);
+	expect(await next).toBeUndefined();
+});
+
+test("an origin of the page's own outlives the connections that used it", async () => {
+	const two = await joined("moq-lite-05");
+	open.push(two.left, two.right);
+	two.near.close();
+	await two.near.closed;
+	const origin = two.left.runtime.origin();
+	const network = memoryPair("moq-lite-05");
+	two.left.dial = () => Promise.resolve(network.left);
+	two.right.dial = () => Promise.resolve(network.right);
+	const options = { versions: ["moq-lite-05"] as const };
+	const [near, far] = await Promise.all([
+		two.left.runtime.connect("https://left.example/", { ...options, publish: origin, consume: origin }),
+		two.right.runtime.connect("https://right.example/", options),
+	]);
+	near.close();
+	await Promise.all([near.closed, far.closed]);
+	origin.createBroadcast("still here");
+	expect((await origin.requestBroadcast("still here")).path).toBe("still here");
+});
+
+test("a connection that is closed right before its runtime still tells its peer why", async () => {
+	const { left, near, far } = await pair();
+	near.close(64, "moving house");
+	await left.runtime.close();
+	await expect(far.closed).rejects.toMatchObject({ kind: "app", code: 64, reason: "moving house" });
 });
 
 test("closing a connection with a code tells the peer code and reason", async () => {

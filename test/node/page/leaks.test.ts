@@ -86,7 +86,6 @@ test("five hundred connections that come and go leave nothing", async () => {
 		]);
 		both[0].close();
 		await both[1].closed;
-		both[1].consume.close();
 	};
 	const origin = page.runtime.origin();
 	await connect();

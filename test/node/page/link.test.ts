@@ -184,6 +184,16 @@ test("wrong arguments are named before anything is sent", async () => {
 	expect(page.count("connect")).toBe(0);
 });
 
+test("a connection takes only codes of the application, and another leaves it open", async () => {
+	const connecting = page.runtime.connect("https://relay.example/");
+	(await page.next("connect")).resolve({ version: "moq-lite-06", transport: "webtransport" });
+	const connection = await connecting;
+	for (const code of [1, 63, -1, 2 ** 32, 0.5]) expect(() => connection.close(code)).toThrow(UsageError);
+	expect(connection.state).toBe("connected");
+	connection.close(64);
+	expect((await page.next<{ code: number }>("closeConnection")).args.code).toBe(64);
+});
+
 test("the token goes into the address of the dial and nowhere else", async () => {
 	const connecting = page.runtime.connect("https://relay.example/demo?x=1", { token: async () => "s3cret" });
 	const call = await page.next<{ dial: { url: string } }>("connect");
