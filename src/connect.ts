@@ -1,6 +1,6 @@
 import { type ConnectOptions as BaseOptions, dialData } from "./connect-options.ts";
 import type { Connection } from "./connection.ts";
-import { Pending } from "./pending.ts";
+import { type Pending, running } from "./pending.ts";
 import { loadRuntime, type Runtime } from "./runtime.ts";
 
 /** Options of {@link connect}. */
@@ -14,10 +14,7 @@ let shared: Pending<Runtime> | undefined;
 /** The page's own runtime: started by the first who needs it, and again when it has died. */
 function sharedRuntime(): Pending<Runtime> {
 	if (shared?.status === "rejected") shared = undefined;
-	if (!shared) {
-		const loading = loadRuntime();
-		shared = loading;
-	}
+	shared ??= loadRuntime();
 	return shared;
 }
 
@@ -30,12 +27,10 @@ function sharedRuntime(): Pending<Runtime> {
  * TimeoutError after 15 s, a WorkerError when the worker does not come up, a UsageError for a wrong option.
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Pending<Connection> {
-	return new Pending((resolve, reject) => {
+	return running(() => {
 		// What is wrong with the arguments is said before anything is loaded.
 		dialData(url, options);
-		const controller = new AbortController();
-		open(url, options, controller.signal).then(resolve, reject);
-		return () => controller.abort();
+		return (signal) => open(url, options, signal);
 	}, options);
 }
 

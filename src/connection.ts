@@ -1,4 +1,4 @@
-import type { DialData, Id } from "../worker/protocol/control.ts";
+import type { DialData } from "../worker/protocol/control.ts";
 import type {
 	BandwidthData,
 	BroadcastInfoData,
@@ -14,7 +14,7 @@ import type { BroadcastConsumer } from "./broadcast-consumer.ts";
 import type { BroadcastProducer } from "./broadcast-producer.ts";
 import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "./broadcast-request.ts";
 import { keeping } from "./collected.ts";
-import { disposeByClose } from "./dispose.ts";
+import { disposeBy } from "./dispose.ts";
 import type { DynamicHandler } from "./dynamic.ts";
 import { errorFrom, errorFromUnknown, type MoqError, usage } from "./error.ts";
 import { TypedEventTarget } from "./events.ts";
@@ -48,21 +48,10 @@ export interface ConnectionEventMap {
 	error: MoqError;
 }
 
-/** What is behind a {@link Connection}: its ids in the worker, and its origins. */
-export interface ConnectionLink {
-	readonly link: Link;
-	readonly id: Id;
-	readonly publish: Id;
-	readonly consume: Id;
-}
-
-const links = new WeakMap<Connection, ConnectionLink>();
-
-/** For other entry points of this package: the worker behind a connection. */
-export function connectionLink(connection: Connection): ConnectionLink {
-	const link = links.get(connection);
-	if (!link) throw anchorOf(connection, "connection") && new TypeError("not a connection of this library");
-	return link;
+/** For other entry points of this package: what is behind an origin of a connection. @throws UsageError, or why it is over. */
+export function originOf(connection: Connection, half: "publish" | "consume"): Anchor {
+	if (!(connection instanceof Connection)) throw usage("connection is not a Connection of this library");
+	return anchorOf(connection[half], half);
 }
 
 /** The outcome of a connect on its way, in the worker and here. */
@@ -117,12 +106,6 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		this.#connected = connected;
 		this.publish = publish;
 		this.consume = consume;
-		links.set(this, {
-			link: anchor.link,
-			id: anchor.id,
-			publish: anchorOf(publish, "publish").id,
-			consume: anchorOf(consume, "consume").id,
-		});
 		this.closed = new Promise((resolve, reject) => {
 			port.onmessage = ({ data }: MessageEvent<ConnectionEvent>) => {
 				if (data.type !== "closed") this.#event(data);
@@ -336,4 +319,4 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	}
 }
 
-disposeByClose(Connection);
+disposeBy(Connection, "close");

@@ -1,25 +1,23 @@
 /** `using` needs symbols that older engines lack: classes declare the methods and get them where the symbols exist. */
 
-/** Give a class `[Symbol.asyncDispose]()` that calls `close()`, for one that takes its time. */
-export function disposeByCloseLater(type: { prototype: { close(): Promise<void> } }): void {
-	if (Symbol.asyncDispose === undefined) return;
-	Object.defineProperty(type.prototype, Symbol.asyncDispose, {
-		value(this: { close(): Promise<void> }) {
-			return this.close();
-		},
-		configurable: true,
-		writable: true,
+/** A class whose objects have this method. */
+type With<Method extends string, Result> = { prototype: Record<Method, () => Result> };
+
+/** Give a class `[Symbol.dispose]()` that calls `method`. */
+export function disposeBy<Method extends string>(type: With<Method, void>, method: Method): void {
+	define(type, Symbol.dispose, function (this: Record<Method, () => void>) {
+		this[method]();
 	});
 }
 
-/** Give a class `[Symbol.dispose]()` that calls `close()`. */
-export function disposeByClose(type: { prototype: { close(): void } }): void {
-	if (Symbol.dispose === undefined) return;
-	Object.defineProperty(type.prototype, Symbol.dispose, {
-		value(this: { close(): void }) {
-			this.close();
-		},
-		configurable: true,
-		writable: true,
+/** Give a class `[Symbol.asyncDispose]()` that calls `method` and waits for what it returns. */
+export function asyncDisposeBy<Method extends string>(type: With<Method, unknown>, method: Method): void {
+	define(type, Symbol.asyncDispose, async function (this: Record<Method, () => unknown>) {
+		await this[method]();
 	});
+}
+
+function define(type: { prototype: object }, symbol: symbol | undefined, value: () => unknown): void {
+	if (symbol === undefined) return;
+	Object.defineProperty(type.prototype, symbol, { value, configurable: true, writable: true });
 }

@@ -1,4 +1,4 @@
-import { disposeByClose } from "./dispose.ts";
+import { disposeBy } from "./dispose.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
 import type { FrameWriter } from "./writer/frame-writer.ts";
 
@@ -55,4 +55,4 @@ export class FrameProducer {
 	declare [Symbol.dispose]: () => void;
 }
 
-disposeByClose(FrameProducer);
+disposeBy(FrameProducer, "close");

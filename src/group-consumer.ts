@@ -1,6 +1,6 @@
 import type { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
-import { disposeByClose } from "./dispose.ts";
+import { disposeBy } from "./dispose.ts";
 import type { Frame } from "./frame.ts";
 import { iteration } from "./iteration.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
@@ -84,4 +84,4 @@ export class GroupConsumer {
 	}
 }
 
-disposeByClose(GroupConsumer);
+disposeBy(GroupConsumer, "close");

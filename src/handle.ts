@@ -1,4 +1,4 @@
-import { disposeByClose } from "./dispose.ts";
+import { disposeBy } from "./dispose.ts";
 
 /** What is behind a {@link Handle}; made by the library. */
 export interface Held {
@@ -32,4 +32,4 @@ export abstract class Handle {
 	declare [Symbol.dispose]: () => void;
 }
 
-disposeByClose(Handle);
+disposeBy(Handle, "close");

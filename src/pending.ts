@@ -1,3 +1,4 @@
+import { asyncDisposeBy, disposeBy } from "./dispose.ts";
 import { errorFromUnknown, failure } from "./error.ts";
 
 /** How far a {@link Pending} is. */
@@ -134,18 +135,15 @@ export class Pending<T> implements PromiseLike<T> {
 	}
 }
 
-if (Symbol.dispose !== undefined) {
-	Object.defineProperty(Pending.prototype, Symbol.dispose, {
-		value(this: Pending<unknown>) {
-			this.cancel();
-		},
-	});
-}
-if (Symbol.asyncDispose !== undefined) {
-	Object.defineProperty(Pending.prototype, Symbol.asyncDispose, {
-		value(this: Pending<unknown>) {
-			this.cancel();
-			return Promise.resolve();
-		},
-	});
+disposeBy(Pending, "cancel");
+asyncDisposeBy(Pending, "cancel");
+
+/** Work that is stopped by a signal. `begin` throws what is wrong before it has begun. */
+export function running<T>(begin: () => (signal: AbortSignal) => Promise<T>, options: WaitOptions): Pending<T> {
+	return new Pending((resolve, reject) => {
+		const work = begin();
+		const controller = new AbortController();
+		work(controller.signal).then(resolve, reject);
+		return () => controller.abort();
+	}, options);
 }

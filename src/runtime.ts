@@ -2,14 +2,14 @@ import type { DialData, WorkerStats } from "../worker/protocol/control.ts";
 import { BUILD_VERSION } from "../worker/protocol/version.ts";
 import { type ConnectOptions, dialData, withToken } from "./connect-options.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { disposeByCloseLater } from "./dispose.ts";
+import { asyncDisposeBy } from "./dispose.ts";
 import { failure, MoqError, usage } from "./error.ts";
 import { Link } from "./link/link.ts";
 import { type Spawned, spawn, type WorkerSource } from "./link/spawn.ts";
 import { startWorker } from "./link/start.ts";
 import { type WasmSource, wasmLocator } from "./link/wasm.ts";
 import { makeOrigin, type Origin } from "./origin.ts";
-import { Pending, type WaitOptions } from "./pending.ts";
+import { Pending, running, type WaitOptions } from "./pending.ts";
 import { askToken } from "./token.ts";
 
 /** Options of {@link loadRuntime}. */
@@ -32,36 +32,18 @@ export interface RuntimeStats extends WorkerStats {
 }
 
 /** Makes the object users hold, around a worker that is up. */
-export let makeRuntime: (link: Link, source?: WorkerSource) => Runtime;
-
-/** What is behind a {@link Runtime}. */
-export interface RuntimeLink {
-	readonly link: Link;
-	/** As given to {@link loadRuntime}; a further worker of the same build is started the same way. */
-	readonly source: WorkerSource | undefined;
-}
-
-const links = new WeakMap<object, RuntimeLink>();
-
-/** For other entry points of this package: the worker behind a runtime, by its object or by its link. */
-export function runtimeLink(runtime: Runtime | Link): RuntimeLink {
-	const link = links.get(runtime);
-	if (!link) throw usage("runtime is not a Runtime of this library");
-	return link;
-}
+export let makeRuntime: (link: Link) => Runtime;
 
 /** One worker with its core. It may carry many connections; origins can be shared between connections of one runtime. */
 export class Runtime {
 	readonly #link: Link;
 
-	private constructor(link: Link, source?: WorkerSource) {
+	private constructor(link: Link) {
 		this.#link = link;
-		links.set(this, { link, source });
-		links.set(link, { link, source });
 	}
 
 	static {
-		makeRuntime = (link, source) => new Runtime(link, source);
+		makeRuntime = (link) => new Runtime(link);
 	}
 
 	/** Build version of page and worker. */
@@ -81,12 +63,10 @@ export class Runtime {
 
 	/** Connect to a relay by way of this worker. */
 	connect(url: string | URL, options: ConnectOptions = {}): Pending<Connection> {
-		return new Pending((resolve, reject) => {
+		return running(() => {
 			if (this.#link.dead) throw this.#link.dead;
 			const dial = dialData(url, options);
-			const controller = new AbortController();
-			this.#connect(dial, options, controller.signal).then(resolve, reject);
-			return () => controller.abort();
+			return (signal) => this.#connect(dial, options, signal);
 		}, options);
 	}
 
@@ -128,15 +108,13 @@ export class Runtime {
  * worker of one's own.
  */
 export function loadRuntime(options: RuntimeOptions = {}): Pending<Runtime> {
-	return new Pending((resolve, reject) => {
+	return running(() => {
 		if (typeof Worker === "undefined" || typeof location === "undefined") {
 			throw usage(
 				"this needs a browser: call it on the client only (in a mount hook or an effect), not during rendering on a server",
 			);
 		}
-		const controller = new AbortController();
-		load(options, controller.signal).then(resolve, reject);
-		return () => controller.abort();
+		return (signal) => load(options, signal);
 	}, options);
 }
 
@@ -157,8 +135,8 @@ async function load(options: RuntimeOptions, signal: AbortSignal): Promise<Runti
 		control.port1.close();
 		throw error;
 	}
-	link = new Link(control.port1, () => worker.terminate());
-	return makeRuntime(link, options.worker);
+	link = new Link(control.port1, () => worker.terminate(), options.worker);
+	return makeRuntime(link);
 }
 
 async function spawnOrExplain(options: RuntimeOptions): Promise<Spawned> {
@@ -172,4 +150,4 @@ async function spawnOrExplain(options: RuntimeOptions): Promise<Spawned> {
 	}
 }
 
-disposeByCloseLater(Runtime);
+asyncDisposeBy(Runtime, "close");

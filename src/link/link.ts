@@ -3,6 +3,7 @@ import type { ControlApi, Id } from "../../worker/protocol/control.ts";
 import { CLOSE_DEADLINE_MS, MAX_PENDING_CALLS } from "../../worker/protocol/limits.ts";
 import { errorFromUnknown, failure, type MoqError } from "../error.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import type { WorkerSource } from "./spawn.ts";
 
 /** Names of the calls that take one args object. */
 type Call = {
@@ -31,6 +32,8 @@ export interface Mourner {
  * {@link Link.die} ends it all with one error.
  */
 export class Link {
+	/** Where the worker came from: a further one of the same build is started the same way. */
+	readonly source: WorkerSource | undefined;
 	readonly #port: MessagePort;
 	readonly #client: ControlClient;
 	readonly #terminate: () => void;
@@ -41,7 +44,8 @@ export class Link {
 	#dead: MoqError | undefined;
 
 	/** `control` is served by the worker's host; `terminate` ends the worker for good. */
-	constructor(control: MessagePort, terminate: () => void) {
+	constructor(control: MessagePort, terminate: () => void, source?: WorkerSource) {
+		this.source = source;
 		this.#port = control;
 		this.#client = controlClient(control);
 		this.#terminate = terminate;

@@ -6,7 +6,6 @@ import { failure, MoqError, usage } from "../error.ts";
 import type { Link } from "../link/link.ts";
 import { spawn } from "../link/spawn.ts";
 import { startWorker } from "../link/start.ts";
-import { runtimeLink } from "../runtime.ts";
 
 /** What {@link startDrawing} tells its owner. */
 export interface DrawingEvents {
@@ -38,7 +37,7 @@ export function startDrawing(
 	events.port1.onmessage = ({ data }: MessageEvent<RenderEvent>) => told.drawn(data);
 	const canvas = takeOver(element);
 	const render = { canvas, pictures: pictures.port2, events: events.port2, readStamps };
-	const { source } = runtimeLink(link);
+	const { source } = link;
 	if (source instanceof Worker) {
 		const anchor = new Anchor(link, "renderer");
 		anchor.onEnd((error) => error && told.failed(error));

@@ -9,8 +9,8 @@ import type {
 } from "../../worker/protocol/media.ts";
 import { Anchor } from "../anchor.ts";
 import { record, text } from "../argument.ts";
-import { type Connection, connectionLink } from "../connection.ts";
-import { disposeByClose } from "../dispose.ts";
+import { type Connection, originOf } from "../connection.ts";
+import { disposeBy } from "../dispose.ts";
 import { type ClosedError, errorFrom, failure, type MoqError, usage } from "../error.ts";
 import { TypedEventTarget } from "../events.ts";
 import { type Drawing, startDrawing } from "./drawing.ts";
@@ -84,7 +84,7 @@ export class Player extends TypedEventTarget<PlayerEventMap> {
 		this.broadcast = text("broadcast", options.broadcast);
 		if (!(options.canvas instanceof HTMLCanvasElement)) throw usage("canvas must be a canvas element");
 		const rendition = options.rendition === undefined ? {} : { rendition: text("rendition", options.rendition) };
-		const { link, consume } = connectionLink(options.connection);
+		const { link, id: origin } = originOf(options.connection, "consume");
 		this.#drawing = startDrawing(link, options.canvas, options.readStamps === true, {
 			drawn: ({ pictures, received, overtaken, width, height }) =>
 				this.emit("drawn", { pictures, received, overtaken, width, height }),
@@ -97,7 +97,7 @@ export class Player extends TypedEventTarget<PlayerEventMap> {
 		this.#anchor.onEnd((error) => this.#end(error));
 		this.#anchor.make("openPlayer", {
 			player: this.#anchor.id,
-			origin: consume,
+			origin,
 			broadcast: this.broadcast,
 			...rendition,
 			pictures: this.#drawing.pictures,
@@ -180,7 +180,7 @@ export class Player extends TypedEventTarget<PlayerEventMap> {
 		this.emit("statechange", state);
 	}
 }
-disposeByClose(Player);
+disposeBy(Player, "close");
 
 function closed(): ClosedError {
 	return failure("closed", "the player is closed");

@@ -1,8 +1,8 @@
 import type { PublisherEvent, PublisherState, PublisherStats } from "../../worker/protocol/media.ts";
 import { Anchor } from "../anchor.ts";
 import { oneOf, record, text } from "../argument.ts";
-import { type Connection, connectionLink } from "../connection.ts";
-import { disposeByClose } from "../dispose.ts";
+import { type Connection, originOf } from "../connection.ts";
+import { disposeBy } from "../dispose.ts";
 import { errorFrom, type MoqError } from "../error.ts";
 import { TypedEventTarget } from "../events.ts";
 
@@ -55,7 +55,7 @@ export class Publisher extends TypedEventTarget<PublisherEventMap> {
 		record("the options", options);
 		this.broadcast = text("broadcast", options.broadcast);
 		const source = oneOf("source", options.source, ["test-pattern"]);
-		const { link, publish } = connectionLink(options.connection);
+		const { link, id: origin } = originOf(options.connection, "publish");
 		const { port1, port2 } = new MessageChannel();
 		this.#port = port1;
 		this.#port.onmessage = ({ data }: MessageEvent<PublisherEvent>) => this.#event(data);
@@ -63,7 +63,7 @@ export class Publisher extends TypedEventTarget<PublisherEventMap> {
 		this.#anchor.onEnd((error) => this.#end(error));
 		this.#anchor.make("openPublisher", {
 			publisher: this.#anchor.id,
-			origin: publish,
+			origin,
 			broadcast: this.broadcast,
 			source,
 			port: port2,
@@ -126,4 +126,4 @@ export class Publisher extends TypedEventTarget<PublisherEventMap> {
 		this.emit("statechange", state);
 	}
 }
-disposeByClose(Publisher);
+disposeBy(Publisher, "close");

@@ -147,10 +147,7 @@ export class GroupBuffer {
 			if (index - this.#index > READ_FRAMES_MAX) {
 				throw failure("out-of-range", `frame ${index} is too far ahead of frame ${this.#index}`);
 			}
-			if (index < this.#index + this.#frames) return { item: this.#at(index - this.#index) };
-			if (this.#end.type === "ended") return { item: undefined };
-			if (this.#end.type === "failed") throw this.#end.error;
-			return undefined;
+			return index < this.#index + this.#frames ? { item: this.#at(index - this.#index) } : this.#none();
 		};
 		const line = this.#byIndex?.get(index) ?? new Line<Frame | undefined>();
 		const wake = () => {
@@ -186,7 +183,11 @@ export class GroupBuffer {
 	}
 
 	#take(): { item: Frame | undefined } | undefined {
-		if (this.#frames > 0) return { item: this.#shift() };
+		return this.#frames > 0 ? { item: this.#shift() } : this.#none();
+	}
+
+	/** What no frame means: nothing yet, or nothing any more. */
+	#none(): { item: undefined } | undefined {
 		if (this.#end.type === "ended") return { item: undefined };
 		if (this.#end.type === "failed") throw this.#end.error;
 		return undefined;
