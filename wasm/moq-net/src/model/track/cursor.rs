@@ -200,3 +200,56 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::{
+        Host, Instant, Limits, Runtime, Sleep,
+        model::track::{TrackInfo, TrackProducer},
+    };
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// Seconds that have passed.
+    struct Clock(Arc<AtomicU64>);
+
+    impl Host for Clock {
+        fn now(&self) -> Instant {
+            Instant::from_epoch(std::time::Duration::from_secs(
+                self.0.load(Ordering::Relaxed),
+            ))
+        }
+
+        fn sleep_until(&self, _: Instant) -> Sleep {
+            Box::pin(std::future::pending())
+        }
+
+        fn random(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn parked_groups_that_expired_are_forgotten() {
+        let clock = Arc::new(AtomicU64::new(0));
+        let runtime = Runtime::new(Clock(clock.clone()), Limits::default());
+        let track = TrackProducer::new("video", TrackInfo::default(), &runtime);
+        let capped = Bounds {
+            start: 0,
+            end: Some(0),
+        };
+        let mut cursor = Arrivals::default();
+        for second in 0..1000 {
+            clock.store(second, Ordering::Relaxed);
+            let _groups = [(); 3].map(|()| track.append_group().unwrap());
+            let state = track.shared().channel.read();
+            let _delivered = state.poll_arrival(&mut cursor, capped);
+            let (parked, held) = (cursor.parked.len(), state.cache.len());
+            assert!(parked <= held + 3, "{second}: {parked} of {held}");
+        }
+    }
+}
