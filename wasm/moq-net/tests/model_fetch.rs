@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use kio::{Future as _, Pending};
 use moq_net::{
     Error, Fetch, GroupConsumer, GroupRequest, Limits, Timescale, Timestamp, TrackDynamic,
@@ -699,4 +701,24 @@ fn an_answer_that_starts_too_late_satisfies_nobody_who_wants_more() {
     let pending = fetch(&track, 5).unwrap();
     let _group = requested(&handler).unwrap().accept_from(None, 3).unwrap();
     assert_eq!(error(&pending), Some(Error::NotFound));
+}
+
+#[test]
+fn whoever_serves_a_track_hears_that_nobody_holds_it_or_waits_for_a_group() {
+    let world = World::new();
+    let track = track(&world);
+    let handler = track.dynamic();
+    assert!(look(|waiter| handler.poll_unused(waiter)).is_some());
+    let pending = fetch(&track, 3).unwrap();
+    let request = requested(&handler).unwrap();
+    assert!(look(|waiter| handler.poll_unused(waiter)).is_none());
+    assert!(
+        world
+            .executor
+            .run_for(Duration::ZERO, request.unused())
+            .is_none()
+    );
+    drop(pending);
+    assert!(look(|waiter| handler.poll_unused(waiter)).is_some());
+    world.executor.run_until(request.unused());
 }

@@ -123,6 +123,22 @@ fn a_cap_parks_groups_until_it_is_raised() {
 }
 
 #[test]
+fn single_frames_end_only_once_no_cap_holds_any_back() {
+    let world = World::new();
+    let track = track(&world);
+    let mut subscriber = track.subscribe(None);
+    subscriber.end_at(0);
+    track.write_frame("below").unwrap();
+    track.write_frame("above").unwrap();
+    track.finish().unwrap();
+    assert_eq!(read(&mut subscriber), Some(Ok(Some("below".into()))));
+    assert_eq!(read(&mut subscriber), None);
+    subscriber.end_at(None);
+    assert_eq!(read(&mut subscriber), Some(Ok(Some("above".into()))));
+    assert_eq!(read(&mut subscriber), Some(Ok(None)));
+}
+
+#[test]
 fn parked_groups_come_in_the_order_they_arrived() {
     let world = World::new();
     let track = track(&world);
