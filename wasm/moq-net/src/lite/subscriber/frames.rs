@@ -43,8 +43,7 @@ pub(crate) async fn receive<R: wt::RecvStream>(
     group: &GroupProducer,
 ) -> Result<()> {
     let runtime = intake.runtime;
-    let meter = intake.assembly.meter();
-    meter.add(Count::Groups, 1);
+    intake.assembly.meter().add(Count::Groups, 1);
     let mut headers = Frames::new(recv.version(), group.timescale().is_some());
     let mut whole = Vec::new();
     let mut turn = 0;
@@ -58,7 +57,6 @@ pub(crate) async fn receive<R: wt::RecvStream>(
             group.write_frames(whole.drain(..))?;
         }
         let partial = partial?;
-        meter.add(Count::Frames, usize::from(partial.is_some()));
         if let Some(frame) = partial
             && intake.compression != Compression::None
         {
@@ -113,9 +111,10 @@ fn arrived<R: wt::RecvStream>(
     let meter = intake.assembly.meter();
     while let Some(header) = headers.try_read(recv)? {
         let frame = check(intake.runtime, group, header)?;
+        // Here and not by the caller, whose future would hold on to every frame that it looks at by reference.
+        meter.add(Count::Frames, 1);
         match recv.take_exact(frame.size) {
             Some(packed) => {
-                meter.add(Count::Frames, 1);
                 meter.add(Count::Bytes, packed.len());
                 whole.push((frame.timestamp, intake.unpack(packed)?));
             }
