@@ -51,6 +51,18 @@ fn a_reader_knows_the_newest_group_there_was() {
 }
 
 #[test]
+fn a_producer_knows_its_clones_and_whether_it_has_failed() {
+    let world = World::new();
+    let [track, other] = [(); 2].map(|()| TrackProducer::new("video", None, &world.runtime));
+    assert!(track.is_clone(&track.clone()) && !track.is_clone(&other));
+    assert!(!track.is_closed());
+    other.finish().unwrap();
+    assert!(!other.is_closed(), "its end is no failure");
+    track.abort(Error::App(7)).unwrap();
+    assert!(track.is_closed() && track.clone().is_closed());
+}
+
+#[test]
 fn a_requested_track_learns_its_properties_when_it_is_accepted() {
     let world = World::new();
     let request = TrackRequest::new("video", &world.runtime);
