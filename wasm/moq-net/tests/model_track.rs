@@ -270,6 +270,28 @@ fn a_track_is_unused_when_subscriber_consumer_and_fetch_are_gone() {
 }
 
 #[test]
+fn a_publisher_waits_for_use_and_for_wishes() {
+    let world = World::new();
+    let mut track = TrackProducer::new("video", None, &world.runtime);
+    let now = Duration::ZERO;
+    assert_eq!(world.executor.run_for(now, track.used()), None);
+    assert_eq!(world.executor.run_for(now, track.unused()), Some(Ok(())));
+    assert_eq!(
+        world.executor.run_for(now, track.subscription_changed()),
+        None
+    );
+    let wish = Subscription::default().with_priority(9);
+    let subscriber = track.subscribe(wish);
+    assert_eq!(world.executor.run_for(now, track.used()), Some(Ok(())));
+    assert_eq!(world.executor.run_for(now, track.unused()), None);
+    let changed = world.executor.run_for(now, track.subscription_changed());
+    assert_eq!(changed.unwrap().unwrap().unwrap().priority, 9);
+    drop(subscriber);
+    let changed = world.executor.run_for(now, track.subscription_changed());
+    assert_eq!(changed, Some(Ok(None)));
+}
+
+#[test]
 fn waiting_for_use_ends_when_the_track_fails() {
     let world = World::new();
     let track = TrackProducer::new("video", None, &world.runtime);
