@@ -22,10 +22,12 @@ pub(crate) enum Gauge {
     Subscriptions,
     /// Streams of the peer that are read or served.
     Streams,
+    /// Groups on their way to the peer.
+    Sending,
 }
 
 impl Gauge {
-    pub(crate) const COUNT: usize = 6;
+    pub(crate) const COUNT: usize = 7;
 
     /// Bytes that one unit costs, about, besides what others are charged for.
     const fn cost(self) -> usize {
@@ -35,6 +37,7 @@ impl Gauge {
             Self::Announcements => 2048,
             Self::Interests | Self::Subscriptions => 4096,
             Self::Streams => 2048,
+            Self::Sending => 4096,
         }
     }
 
@@ -45,6 +48,7 @@ impl Gauge {
         Self::Interests,
         Self::Subscriptions,
         Self::Streams,
+        Self::Sending,
     ];
 }
 

@@ -32,12 +32,20 @@ pub struct Limits {
     pub group_overhead: usize,
     /// Bytes charged to `cache_bytes` for each frame besides its payload, so that empty frames are not free.
     pub frame_overhead: usize,
+    /// Memory of one session, besides the cache and what its transport holds; an estimate. Above it the session is closed.
+    pub held_bytes: usize,
+    /// As `held_bytes`, of another relay of the same operator.
+    pub peer_held_bytes: usize,
     /// Bytes of frames still being received, per session, on top of `max_frame`. Above it the group of the lowest priority (of
     /// these the youngest) is reset with `FrameTooLarge`.
     pub assembly_bytes: usize,
     /// Bytes of groups that wait to be sent to one session. Above it the oldest of them is reset with `CacheFull`, for that
     /// session only.
     pub viewer_bytes: usize,
+    /// Groups on their way to one session, blocked or not. Above it the oldest of them is reset as for `viewer_bytes`.
+    pub viewer_groups: usize,
+    /// As `viewer_groups`, for another relay of the same operator.
+    pub peer_viewer_groups: usize,
 
     /// Bytes of one control message. A longer one ends its stream.
     pub control_message: usize,
@@ -123,6 +131,7 @@ impl Limits {
         let shared = Self::shared();
         Self {
             cache_bytes: 64 * MIB,
+            held_bytes: shared.peer_held_bytes,
             announces: shared.peer_announces,
             announce_rate: shared.peer_announce_rate,
             ..shared
@@ -146,10 +155,15 @@ impl Limits {
             cache_bytes: 64 * MIB,
             group_overhead: 512,
             frame_overhead: 64,
+            // With the windows of a relay's transport that stays below 64 MiB.
+            held_bytes: 28 * MIB,
+            peer_held_bytes: 256 * MIB,
             assembly_bytes: 8 * MIB,
             control_message: 64 * KIB,
             announce_init: MIB,
             viewer_bytes: 32 * MIB,
+            viewer_groups: 4096,
+            peer_viewer_groups: 32_768,
             read_buffer: 64 * KIB,
             announces: 1024,
             peer_announces: 65_536,

@@ -270,6 +270,43 @@ fn a_viewer_that_does_not_read_holds_no_more_than_its_share() {
 }
 
 #[test]
+fn so_many_groups_are_on_their_way_to_one_viewer_blocked_or_not() {
+    let limits = Limits {
+        viewer_groups: 3,
+        ..Limits::default()
+    };
+    let net = Net::with_limits(limits);
+    let down = Downstream::new(&net, VERSION);
+    let mut stream = down.raw.bidi("02 0e 00 04726f6f6d 0176 05 00 6a60 00 00");
+    let _answer = stream.read();
+    // Each has a stream, and each goes on: nothing of them waits.
+    let mut groups: Vec<_> = (0..5)
+        .map(|sequence| {
+            let group = down.track.create_group(sequence).unwrap();
+            let time = moq_net::Timestamp::from_millis(sequence);
+            group.write_timed(time, "x").unwrap();
+            net.executor.run_until_idle();
+            (group, down.raw.accept_uni().expect("a stream"))
+        })
+        .collect();
+    let stats = net.runtime.stats();
+    assert_eq!((stats.served_groups, stats.unsent_bytes), (3, 0));
+    let mut ended = |index: usize| {
+        let (group, stream) = &mut groups[index];
+        let _over = group.finish();
+        net.executor.run_until_idle();
+        raw::read(&net.executor, stream).1
+    };
+    let ends = [ended(0), ended(1), ended(2), ended(3), ended(4)];
+    assert_eq!(
+        ends,
+        [End::Reset(5), End::Reset(5), End::Fin, End::Fin, End::Fin]
+    );
+    assert_eq!(net.runtime.stats().served_groups, 0);
+    assert!(down.raw.closed().is_none());
+}
+
+#[test]
 fn a_peer_that_does_little_but_reset_is_let_go() {
     let limits = Limits {
         reset_rate: Rate::new(1, 3),

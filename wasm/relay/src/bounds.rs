@@ -79,7 +79,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             recv_window: 16 * MIB,
-            early_recv_window: 128 * KIB,
+            early_recv_window: 96 * KIB,
             tight_recv_window: 256 * KIB,
             stream_window: MIB,
             send_window: 8 * MIB,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use moq_net::{Error, Session};
 
 /// How often it is looked at.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the sessions of a relay hold, as far as that can be told.
 #[derive(Clone)]

@@ -168,6 +168,7 @@ fn gauges(stats: Stats, panics: u64) -> Vec<(&'static str, &'static str, &'stati
         interests,
         served_subscriptions,
         served_streams,
+        served_groups,
         upstream_fetches,
         assembly_bytes,
         unsent_bytes,
@@ -198,6 +199,11 @@ fn gauges(stats: Stats, panics: u64) -> Vec<(&'static str, &'static str, &'stati
             "served_streams",
             "Streams of peers that are read or served.",
             served_streams,
+        ),
+        (
+            "served_groups",
+            "Groups on their way to peers.",
+            served_groups,
         ),
         (
             "upstream_fetches",

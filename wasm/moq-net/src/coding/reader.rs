@@ -153,12 +153,25 @@ impl<R: RecvStream> Reader<R> {
                     self.source.chunk.is_empty(),
                 ),
             };
+            self.grow(more, need);
             self.head
                 .extend_from_slice(&self.source.chunk.split_to(more));
             if all {
                 return Ok(None);
             }
         }
+    }
+
+    /// Makes room for `more` bytes of a value that lacks `need`: twice what is here, but no more than the value will take.
+    fn grow(&mut self, more: usize, need: usize) {
+        let len = self.head.len();
+        if self.head.capacity() - len >= more {
+            return;
+        }
+        let room = (2 * len).min(len.saturating_add(need)).max(len + more);
+        let mut head = BytesMut::with_capacity(room);
+        head.extend_from_slice(&self.head);
+        self.head = head;
     }
 
     /// Waits for payload: at least one byte and at most `max`, as it came from the transport, without a copy.

@@ -12,6 +12,9 @@ use crate::{Error, Result, Subject, Version};
 /// reference. About one packet: a smaller write costs more in calls than its copy does.
 const COALESCE: usize = 1024;
 
+/// From here on what was put together is let go of with its memory, which smaller values use again.
+const KEEP: usize = 8 * 1024;
+
 /// Writes values and payload to a stream.
 ///
 /// `put*` queue, [`Self::flush`] writes; `encode` and `chunk` do both. A dropped flush keeps what the transport has not
@@ -191,7 +194,9 @@ impl<S: SendStream> Writer<S> {
     }
 
     fn seal(&mut self) {
-        if !self.tail.is_empty() {
+        if self.tail.len() >= KEEP {
+            self.queue.push_back(mem::take(&mut self.tail).freeze());
+        } else if !self.tail.is_empty() {
             self.queue.push_back(self.tail.split().freeze());
         }
     }

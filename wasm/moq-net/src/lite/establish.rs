@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::Either, stream::FuturesUnordered};
 use kio::Shared;
 use web_transport_trait::{self as wt, Error as _};
 
@@ -74,7 +74,9 @@ fn first<T: wt::Session>(
     let (send, recv) = halves.map_err(|error| Error::from_transport(&error, None))?;
     let mut send = Writer::new(send, Version::Lite02);
     send.set_priority(CONTROL_ORDER);
-    Ok((send, Reader::new(recv, Version::Lite02)))
+    let mut recv = Reader::new(recv, Version::Lite02);
+    recv.set_buffer(EARLY_BUFFER);
+    Ok((send, recv))
 }
 
 /// Closes a transport whose handshake failed.
@@ -166,6 +168,8 @@ pub(crate) async fn client_setup<T: wt::Session>(
     let setup = deadline(&config.runtime, limit, async {
         // A stream that says nothing must not hide the one with the SETUP behind it.
         let mut readers = FuturesUnordered::new();
+        // Of all of them one is read to its end: a stranger must not make us hold much.
+        let mut found = false;
         loop {
             let accept = transport.accept_uni();
             futures_util::pin_mut!(accept);
@@ -179,9 +183,16 @@ pub(crate) async fn client_setup<T: wt::Session>(
             match event {
                 Event::Accepted(recv) => {
                     let recv = recv.map_err(|error| Error::from_transport(&error, version))?;
-                    readers.push(first_stream(Reader::new(recv, version)));
+                    let mut reader = Reader::new(recv, version);
+                    reader.set_buffer(EARLY_BUFFER);
+                    readers.push(Either::Left(first_stream(reader)));
                 }
-                Event::Read(Some(setup)) => return setup,
+                Event::Read(Some(Step::Found(_))) if found => return Err(Error::ProtocolViolation),
+                Event::Read(Some(Step::Found(reader))) => {
+                    found = true;
+                    readers.push(Either::Right(read_setup(reader)));
+                }
+                Event::Read(Some(Step::Read(setup))) => return setup,
                 Event::Read(None) => {}
             }
         }
@@ -203,10 +214,21 @@ enum Event<R, S> {
     Read(S),
 }
 
-/// Reads a stream that may be the one with SETUP; refuses it if it is another.
-async fn first_stream<R: wt::RecvStream>(mut reader: Reader<R>) -> Option<Result<Setup>> {
+/// Bytes read at once of a stream of a client that is not let in yet.
+const EARLY_BUFFER: usize = 1024;
+
+/// What has become of a stream that came before the SETUP.
+enum Step<R: wt::RecvStream> {
+    /// It is the one.
+    Found(Reader<R>),
+    /// The one has been read.
+    Read(Result<Setup>),
+}
+
+/// Reads what a stream is; refuses it if it is not the one with SETUP.
+async fn first_stream<R: wt::RecvStream>(mut reader: Reader<R>) -> Option<Step<R>> {
     match reader.decode_maybe::<DataType>().await {
-        Ok(Some(DataType::Setup)) => Some(read_setup(&mut reader).await),
+        Ok(Some(DataType::Setup)) => Some(Step::Found(reader)),
         Ok(_) => {
             reader.stop(&Error::UnexpectedStream);
             None
@@ -215,14 +237,14 @@ async fn first_stream<R: wt::RecvStream>(mut reader: Reader<R>) -> Option<Result
     }
 }
 
-/// Reads the rest of a SETUP stream.
-///
-/// # Errors
-/// What is wrong with it; all of it ends the session.
-async fn read_setup<R: wt::RecvStream>(reader: &mut Reader<R>) -> Result<Setup> {
-    let setup = reader.decode().await?;
-    reader.finished().await?;
-    Ok(setup)
+/// Reads the rest of the SETUP stream. Whatever is wrong with it ends the session.
+async fn read_setup<R: wt::RecvStream>(mut reader: Reader<R>) -> Option<Step<R>> {
+    let setup = async {
+        let setup = reader.decode().await?;
+        reader.finished().await?;
+        Ok(setup)
+    };
+    Some(Step::Read(setup.await))
 }
 
 /// Makes the session out of what was agreed.
@@ -257,8 +279,13 @@ pub(crate) fn start<T: wt::Session>(
         unnamed: Origin::random(&config.runtime),
         subscriptions: super::subscriber::Subscriptions::new(limits.group_rate),
         assembly: super::subscriber::Assembly::new(&config.runtime, &held),
-        pins: super::publisher::Pins::new(limits.viewer_bytes, &held),
+        pins: super::publisher::Pins::new(
+            limits.viewer_bytes,
+            number(limits.peer_viewer_groups, limits.viewer_groups),
+            &held,
+        ),
         lookups: super::publisher::Lookups::new(rate(limits.peer_lookup_rate, limits.lookup_rate)),
+        held_bytes: number(limits.peer_held_bytes, limits.held_bytes),
         announces: number(limits.peer_announces, limits.announces),
         subscriptions_served: number(limits.peer_subscriptions, limits.subscriptions),
         announcing: Bucket::new(rate(limits.peer_announce_rate, limits.announce_rate)),

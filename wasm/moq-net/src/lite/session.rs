@@ -58,6 +58,8 @@ pub(crate) struct Link<T: wt::Session> {
     pub(super) lookups: publisher::Lookups,
     /// What the peer makes this side hold.
     pub(super) held: Arc<Held>,
+    /// The most that may be.
+    pub(super) held_bytes: usize,
     /// The most announcements the peer may have.
     pub(super) announces: usize,
     /// How often the peer may change them.
@@ -324,6 +326,9 @@ pub(super) async fn run<T: wt::Session>(link: Arc<Link<T>>, mut set: TaskSet) ->
                 });
             }
             set.poll(cx);
+            if link.held.bytes() > link.held_bytes {
+                link.exceed("held_bytes");
+            }
             Poll::Pending
         })
         .await

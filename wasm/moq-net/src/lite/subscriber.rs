@@ -38,18 +38,27 @@ pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
 }
 
 /// Reads what a stream is for, and takes it.
-async fn stream<T: wt::Session>(link: Arc<Link<T>>, mut recv: Reader<T::RecvStream>) {
-    let _seat = link.held.seat(Gauge::Streams);
-    // Each stage lives on the heap for as long as it lasts: streams that wait must cost little.
-    let result = match Box::pin(purpose(&link, &mut recv)).await {
-        Ok(Some(header)) => Box::pin(group::receive(&link, &mut recv, header)).await,
-        Ok(None) => return,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = result {
-        tracing::trace!(%error, "stream ended");
-        link.check(&error);
-        recv.stop_about(&error, Subject::Data);
+#[expect(
+    clippy::manual_async_fn,
+    reason = "a parameter of an `async fn` is held twice, what a block captures once: streams that wait must cost little"
+)]
+fn stream<T: wt::Session>(
+    link: Arc<Link<T>>,
+    mut recv: Reader<T::RecvStream>,
+) -> impl Future<Output = ()> {
+    async move {
+        let _seat = link.held.seat(Gauge::Streams);
+        // Each stage lives on the heap for as long as it lasts, for the same reason.
+        let result = match Box::pin(purpose(&link, &mut recv)).await {
+            Ok(Some(header)) => Box::pin(group::receive(&link, &mut recv, header)).await,
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            tracing::trace!(%error, "stream ended");
+            link.check(&error);
+            recv.stop_about(&error, Subject::Data);
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Stats {
     pub served_subscriptions: usize,
     /// Streams of peers, being read or served.
     pub served_streams: usize,
+    /// Groups on their way to peers.
+    pub served_groups: usize,
     /// Fetches under way upstream.
     pub upstream_fetches: usize,
     /// Bytes of frames that have not come whole.
@@ -98,6 +100,7 @@ impl Gauges {
             interests: held(Gauge::Interests),
             served_subscriptions: held(Gauge::Subscriptions),
             served_streams: held(Gauge::Streams),
+            served_groups: held(Gauge::Sending),
             assembly_bytes: held(Gauge::Assembly),
             unsent_bytes: held(Gauge::Unsent),
             origins: live(Kind::Origin),

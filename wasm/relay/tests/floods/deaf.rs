@@ -14,11 +14,12 @@ use web_transport_quinn::quinn::{
 
 use crate::world::World;
 
-/// An endpoint that only sends.
+/// An endpoint that only sends, until it is dropped.
 pub(crate) struct Deaf {
     endpoint: quinn::Endpoint,
     config: quinn::ClientConfig,
     address: SocketAddr,
+    begun: tokio::task::JoinSet<()>,
 }
 
 impl Deaf {
@@ -36,16 +37,18 @@ impl Deaf {
             endpoint: endpoint.unwrap(),
             config: world.client_config(),
             address: world.address,
+            begun: tokio::task::JoinSet::new(),
         }
     }
 
     /// Begins a handshake that will never end.
-    pub(crate) fn connect(&self) {
+    pub(crate) fn connect(&mut self) {
         let config = self.config.clone();
         let connecting = self
             .endpoint
             .connect_with(config, self.address, "localhost");
-        tokio::spawn(connecting.unwrap());
+        let connecting = connecting.unwrap();
+        self.begun.spawn(async move { drop(connecting.await) });
     }
 }
 

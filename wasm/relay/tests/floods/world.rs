@@ -1,13 +1,12 @@
 //! A relay with real sockets, honest clients, and one that does what it likes.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moq_net::{
-    BroadcastPublish, Client, Config, Limits, Origin, OriginProducer, Path, Runtime, Session,
-    Subscription, TrackProducer, TrackSubscriber, Version,
+    Client, Config, Limits, Origin, OriginProducer, Path, Runtime, Session, Subscription,
+    TrackInfo, TrackSubscriber, Version,
 };
 use moq_worker_relay::bounds::Bounds;
 use moq_worker_relay::certificate::Certificate;
@@ -16,6 +15,9 @@ use moq_worker_relay::relay::Relay;
 use moq_worker_relay::server::Server;
 use web_transport_quinn as wt;
 use wt::quinn;
+
+use crate::canary::Canary;
+use crate::memory::{MIB, Memory};
 
 /// The version everybody speaks here.
 pub(crate) const VERSION: Version = Version::Lite05;
@@ -38,46 +40,106 @@ pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     soon(what, wait).await;
 }
 
-/// A relay that serves until the test ends.
+/// A relay that serves until the test ends, on threads of its own.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) relay: Arc<Relay>,
+    pub(crate) memory: Memory,
     roots: Arc<rustls::RootCertStore>,
+    threads: Option<tokio::runtime::Runtime>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
+    }
 }
 
 impl World {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let certificate = Certificate::self_signed(&["localhost".into()]).unwrap();
-        let relay = Relay::with_bounds(Limits::relay(), Version::DEFAULT.to_vec(), bounds);
-        let bind = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(bind, &certificate, relay.clone()).unwrap();
-        let address = server.address();
-        tokio::spawn(server.run(std::future::pending()));
+        Self::with_limits(Limits::relay(), bounds)
+    }
+
+    pub(crate) fn with_limits(limits: Limits, bounds: Bounds) -> Self {
+        let (memory, threads) = Memory::new();
+        // Clients that go without a word are missed in time for a test.
+        let bounds = Bounds {
+            idle_timeout: bounds.idle_timeout.min(Duration::from_secs(5)),
+            keep_alive: bounds.keep_alive.min(Duration::from_secs(1)),
+            ..bounds
+        };
+        let (tell, told) = std::sync::mpsc::channel();
+        threads.spawn(async move {
+            let certificate = Certificate::self_signed(&["localhost".into()]).unwrap();
+            let relay = Relay::with_bounds(limits, Version::DEFAULT.to_vec(), bounds);
+            let bind = "127.0.0.1:0".parse().unwrap();
+            let server = Server::bind(bind, &certificate, relay.clone()).unwrap();
+            let chain = certificate.chain[0].clone();
+            tell.send((server.address(), relay, chain)).unwrap();
+            server.run(std::future::pending()).await.unwrap();
+        });
+        let (address, relay, chain) = told.recv().unwrap();
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(certificate.chain[0].clone()).unwrap();
+        roots.add(chain).unwrap();
         Self {
             address,
             relay,
+            memory,
             roots: Arc::new(roots),
+            threads: Some(threads),
         }
     }
 
+    /// Bytes that the relay holds besides its cache.
+    pub(crate) fn held(&self) -> isize {
+        self.memory.live() - self.relay.stats().cached_bytes as isize
+    }
+
+    /// As much is held as `before`, soon after the last flooder has left.
+    pub(crate) async fn settles(&self, before: isize) {
+        let most = before + before / 20 + MIB;
+        let wait = async {
+            while self.held() > most {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let settled = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        assert!(
+            settled.is_ok(),
+            "{} bytes, {before} before: {:?}",
+            self.held(),
+            self.relay.stats()
+        );
+    }
+
     pub(crate) fn client_config(&self) -> quinn::ClientConfig {
+        self.config_for(VERSION.alpn())
+    }
+
+    fn config_for(&self, protocol: &str) -> quinn::ClientConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
-        tls.alpn_protocols = vec![VERSION.alpn().as_bytes().to_vec()];
+        tls.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let tls: quinn::crypto::rustls::QuicClientConfig = tls.try_into().unwrap();
         quinn::ClientConfig::new(Arc::new(tls))
     }
 
     /// A connection on which nothing has been said.
     pub(crate) async fn connect(&self) -> quinn::Connection {
+        self.connect_for(VERSION.alpn()).await
+    }
+
+    /// The same, for this protocol.
+    pub(crate) async fn connect_for(&self, protocol: &str) -> quinn::Connection {
         let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        let connecting = endpoint.connect_with(self.client_config(), self.address, "localhost");
+        let config = self.config_for(protocol);
+        let connecting = endpoint.connect_with(config, self.address, "localhost");
         soon("QUIC", connecting.unwrap()).await.unwrap()
     }
 
@@ -113,7 +175,9 @@ impl World {
         let (publisher, viewer) = (self.client().await, self.client().await);
         let path = Path::parse("canary").unwrap();
         let broadcast = publisher.origin.create_broadcast(&path).unwrap();
-        let track = broadcast.create_track("v", None).unwrap();
+        // What is sung is soon forgotten: it must not look like the flood's.
+        let info = TrackInfo::default().with_cache(Duration::from_secs(2));
+        let track = broadcast.create_track("v", info).unwrap();
         let consumer = viewer.origin.consume();
         let found = soon("the announcement", consumer.announced_broadcast(&path)).await;
         // From the first group on, whichever comes first.
@@ -122,15 +186,21 @@ impl World {
             .with_group_start(0);
         let pending = found.unwrap().track("v").unwrap().subscribe(wish).unwrap();
         let subscriber = soon("the subscription", pending).await.unwrap();
-        let mut canary = Canary {
-            track,
-            subscriber,
-            next: 0,
-            _broadcast: broadcast,
-            _ends: [publisher, viewer],
-        };
+        let mut canary = Canary::new(track, subscriber, broadcast, [publisher, viewer]);
         canary.sings().await;
         canary
+    }
+
+    /// An honest viewer of track "v" of a broadcast, however long it takes until that is announced.
+    pub(crate) async fn viewer(&self, path: &str) -> (Honest, TrackSubscriber) {
+        let viewer = self.client().await;
+        let consumer = viewer.origin.consume();
+        let path = Path::parse(path).unwrap();
+        let found = soon("the announcement", consumer.announced_broadcast(&path)).await;
+        let wish = Subscription::default().with_max_latency(Duration::from_secs(20));
+        let pending = found.unwrap().track("v").unwrap().subscribe(wish).unwrap();
+        let subscriber = soon("the subscription", pending).await.unwrap();
+        (viewer, subscriber)
     }
 }
 
@@ -154,34 +224,6 @@ impl Flooder {
                 (close.error_code.into_inner(), reason)
             }
             other => panic!("not closed by the relay: {other}"),
-        }
-    }
-}
-
-/// Somebody who publishes and somebody who watches, and must not notice the flood.
-pub(crate) struct Canary {
-    track: TrackProducer,
-    subscriber: TrackSubscriber,
-    next: u64,
-    _broadcast: BroadcastPublish,
-    _ends: [Honest; 2],
-}
-
-impl Canary {
-    /// Twenty groups arrive, in time to be read, and none is missing.
-    pub(crate) async fn sings(&mut self) {
-        for _ in 0..20 {
-            self.track.write_frame(vec![7; 1000]).unwrap();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let mut missing: BTreeSet<u64> = (self.next..self.next + 20).collect();
-        self.next += 20;
-        while !missing.is_empty() {
-            let group = soon("a group", self.subscriber.recv_group()).await;
-            let mut group = group.unwrap().expect("the track lives");
-            assert!(missing.remove(&group.sequence()), "a group came twice");
-            let frame = soon("its frame", group.read_frame()).await.unwrap();
-            assert_eq!(frame.map(|frame| frame.len()), Some(1000));
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     coding::{Reader, Writer},
     held::Gauge,
     lite::{
-        AnnounceEncoder, AnnounceEvent, AnnounceOk, AnnounceRequest, Cost, MAX_HOPS, Route,
+        Announce, AnnounceEncoder, AnnounceEvent, AnnounceOk, AnnounceRequest, Cost, MAX_HOPS,
+        Route,
         session::{Link, first},
     },
 };
@@ -45,11 +46,14 @@ async fn announced<T: wt::Session>(
         encoder: AnnounceEncoder::new(link.version),
     };
     let mut cursor = origin.as_ref().map(OriginConsumer::announced);
-    announcing
+    let first_messages = announcing
         .initial(cursor.as_mut(), send)
         .map_err(Refusal::control)?;
 
     let changes = async {
+        for message in first_messages {
+            tell(send, &message).await?;
+        }
         send.flush().await?;
         announcing.changes(cursor, send).await
     };
@@ -61,6 +65,18 @@ async fn announced<T: wt::Session>(
     }
 }
 
+/// Bytes of announcements that are put together for one write.
+const BATCH: usize = 16 * 1024;
+
+/// Queues a message, and writes what is queued once that is enough: however many there are, few wait here.
+async fn tell<S: wt::SendStream>(send: &mut Writer<S>, message: &Announce) -> Result<()> {
+    send.put(message)?;
+    match send.queued() >= BATCH {
+        true => send.flush().await,
+        false => Ok(()),
+    }
+}
+
 struct Announcing<'a, T: wt::Session> {
     link: &'a Link<T>,
     /// Whether paths with a segment that begins with a dot are told of too.
@@ -69,12 +85,13 @@ struct Announcing<'a, T: wt::Session> {
 }
 
 impl<T: wt::Session> Announcing<'_, T> {
-    /// Queues what is announced now, with an exact count where the version has one.
+    /// What is announced now; how many that are is queued where the version has a word for it, or else all of it where it is one
+    /// message.
     fn initial(
         &mut self,
         cursor: Option<&mut AnnounceConsumer>,
         send: &mut Writer<T::SendStream>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Announce>> {
         let mut events = Vec::new();
         if let Some(cursor) = cursor {
             while let Some((path, announced)) = cursor.try_next() {
@@ -87,7 +104,8 @@ impl<T: wt::Session> Announcing<'_, T> {
                 AnnounceEvent::Active(route) | AnnounceEvent::Restart(route) => Some(route.path),
                 AnnounceEvent::Ended(_) => None,
             });
-            return send.put(&self.encoder.init(paths));
+            send.put(&self.encoder.init(paths))?;
+            return Ok(Vec::new());
         }
         let messages: Vec<_> = events
             .into_iter()
@@ -99,7 +117,7 @@ impl<T: wt::Session> Announcing<'_, T> {
                 active: messages.len() as u64,
             })?;
         }
-        messages.iter().try_for_each(|message| send.put(message))
+        Ok(messages)
     }
 
     /// Tells every change, until the origin is gone or the peer does not read any more.
@@ -114,7 +132,7 @@ impl<T: wt::Session> Announcing<'_, T> {
                 // What else has changed by now shares the write.
                 loop {
                     for message in event.map_or_else(Vec::new, |event| self.encoder.encode(event)) {
-                        send.put(&message)?;
+                        tell(send, &message).await?;
                     }
                     match cursor.try_next() {
                         Some((path, announced)) => event = self.event(path, announced),

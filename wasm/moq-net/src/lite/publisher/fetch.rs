@@ -82,20 +82,23 @@ async fn write<T: wt::Session>(
     let pin = link.pins.pin(&group);
     let mut content = Content::new(group, end, link.version, &link.held.sent);
     let mut turn = 0;
-    loop {
-        let ended = content.collect(send)?;
-        if send.queued() > 0 {
-            let sent = content.sent().saturating_sub(send.queued());
-            link.deadline(stall, pin.unless_given_up(sent, send.flush()))
-                .await?;
+    let writing = async {
+        loop {
+            let ended = content.collect(send)?;
+            if send.queued() > 0 {
+                let sent = content.sent().saturating_sub(send.queued());
+                link.deadline(stall, pin.blocked(sent, send.flush()))
+                    .await?;
+            }
+            if ended {
+                return link.deadline(stall, delivered(send)).await;
+            }
+            turn += 1;
+            if turn % TURN == 0 {
+                yield_now().await;
+            }
+            kio_poll(|waiter, _| content.poll_ready(waiter)).await?;
         }
-        if ended {
-            return link.deadline(stall, delivered(send)).await;
-        }
-        turn += 1;
-        if turn % TURN == 0 {
-            yield_now().await;
-        }
-        kio_poll(|waiter, _| content.poll_ready(waiter)).await?;
-    }
+    };
+    pin.unless_given_up(writing).await
 }

@@ -41,10 +41,11 @@ impl<T: wt::Session> Outgoing<T> {
     /// Why the stream was reset, or never opened.
     pub(super) async fn send(self) -> Result<()> {
         let pin = self.link.pins.pin(&self.group);
-        let mut writer = pin.unless_given_up(0, self.open()).await?;
+        let mut writer = pin.unless_given_up(pin.blocked(0, self.open())).await?;
         let meter = &self.link.held.sent;
         let mut content = Content::new(self.group.clone(), self.end, self.link.version, meter);
-        let sent = self.write(&mut writer, &mut content, &pin).await;
+        let writing = self.write(&mut writer, &mut content, &pin);
+        let sent = pin.unless_given_up(writing).await;
         if let Err(error) = &sent {
             writer.reset(error);
         }
@@ -89,7 +90,7 @@ impl<T: wt::Session> Outgoing<T> {
             let ended = content.collect(writer)?;
             if writer.queued() > 0 {
                 let sent = content.sent().saturating_sub(writer.queued());
-                pin.unless_given_up(sent, self.flush(writer)).await?;
+                pin.blocked(sent, self.flush(writer)).await?;
             }
             if ended {
                 break;

@@ -49,7 +49,7 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
     };
     source.set_info(answer.info);
     source.link.held.received.add(Count::Fetches, 1);
-    match fill(intake, &mut recv, &group).await {
+    match fill(&intake, &mut recv, &group).await {
         Ok(()) => {
             // Only now: an earlier FIN would have been a cancel. What becomes of it changes nothing.
             let _sent = send.finish().await;
@@ -133,7 +133,7 @@ fn check(ok: &FetchOk, sequence: u64) -> Result<(TrackInfo, Compression)> {
 
 /// Copies the frames until the end, or until nobody has read the group for so long that nobody will.
 async fn fill<R: wt::RecvStream>(
-    intake: subscriber::Intake<'_>,
+    intake: &subscriber::Intake<'_>,
     recv: &mut Reader<R>,
     group: &GroupProducer,
 ) -> Result<()> {

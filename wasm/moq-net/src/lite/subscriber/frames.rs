@@ -1,6 +1,10 @@
 //! From the bytes of a stream to the frames of a group, for group streams and fetches alike.
 
-use std::task::Poll;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
 
 use bytes::{Bytes, BytesMut};
 use web_transport_trait as wt;
@@ -11,7 +15,7 @@ use crate::{
     coding::Reader,
     lite::{
         Compression, FrameHeader, Frames,
-        session::{deadline, kio_poll},
+        session::{kio_poll, poll_some},
     },
     tasks::yield_now,
     traffic::Count,
@@ -21,7 +25,6 @@ use crate::{
 const TURN: usize = 16;
 
 /// Under what conditions frames are taken.
-#[derive(Clone, Copy)]
 pub(in crate::lite) struct Intake<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) assembly: &'a Assembly,
@@ -38,7 +41,7 @@ pub(in crate::lite) struct Intake<'a> {
 /// # Errors
 /// What broke the stream or the rules; the group is then for the caller to abort.
 pub(crate) async fn receive<R: wt::RecvStream>(
-    intake: Intake<'_>,
+    intake: &Intake<'_>,
     recv: &mut Reader<R>,
     group: &GroupProducer,
 ) -> Result<()> {
@@ -57,6 +60,10 @@ pub(crate) async fn receive<R: wt::RecvStream>(
             group.write_frames(whole.drain(..))?;
         }
         let partial = partial?;
+        // Before anything of it is here, nothing is made for it: a size is only a promise.
+        if partial.is_some() && !recv.has_buffered() && !more(runtime, recv, true).await? {
+            return Err(Error::WrongSize);
+        }
         if let Some(frame) = partial
             && intake.compression != Compression::None
         {
@@ -86,12 +93,8 @@ pub(crate) async fn receive<R: wt::RecvStream>(
         if turn % TURN == 0 || kio::fault::delay(10) {
             yield_now().await;
         }
-        // Silence between frames is the publisher's business; inside a header it is a fault.
-        let more = match recv.has_buffered() {
-            true => deadline(runtime, runtime.limits().stall, recv.fill()).await?,
-            false => recv.fill().await?,
-        };
-        if !more {
+        let begun = recv.has_buffered();
+        if !more(runtime, recv, begun).await? {
             return match recv.has_buffered() {
                 true => Err(Error::WrongSize),
                 false => group.finish(),
@@ -100,9 +103,25 @@ pub(crate) async fn receive<R: wt::RecvStream>(
     }
 }
 
+/// Waits for more of the stream; false at its end. Silence between frames is the publisher's business; once a frame or its header
+/// has `begun` it is a fault.
+async fn more<R: wt::RecvStream>(
+    runtime: &Runtime,
+    recv: &mut Reader<R>,
+    begun: bool,
+) -> Result<bool> {
+    let mut timer = begun.then(|| runtime.sleep(runtime.limits().stall));
+    let mut fill = pin!(recv.fill());
+    poll_fn(|cx| match fill.as_mut().poll(cx) {
+        Poll::Ready(more) => Poll::Ready(more),
+        Poll::Pending => poll_some(&mut timer, cx).map(|()| Err(Error::Timeout)),
+    })
+    .await
+}
+
 /// Takes the frames that have arrived whole into `whole`. The one after them, if its header is there.
 fn arrived<R: wt::RecvStream>(
-    intake: Intake<'_>,
+    intake: &Intake<'_>,
     headers: &mut Frames,
     recv: &mut Reader<R>,
     group: &GroupProducer,
@@ -126,7 +145,7 @@ fn arrived<R: wt::RecvStream>(
 
 impl Intake<'_> {
     /// The payload in what travelled.
-    fn unpack(self, packed: Bytes) -> Result<Bytes> {
+    fn unpack(&self, packed: Bytes) -> Result<Bytes> {
         match self.compression {
             Compression::None => Ok(packed),
             compression => compression.unpack(&packed, self.runtime.limits().max_frame),
@@ -149,7 +168,7 @@ fn check(runtime: &Runtime, group: &GroupProducer, header: FrameHeader) -> Resul
 
 /// Hands the bytes of a frame over as they come.
 async fn pieces<R: wt::RecvStream>(
-    intake: Intake<'_>,
+    intake: &Intake<'_>,
     recv: &mut Reader<R>,
     size: usize,
     mut write: impl FnMut(Bytes) -> Result<()>,
@@ -158,12 +177,18 @@ async fn pieces<R: wt::RecvStream>(
     let mut left = size;
     let share = intake.assembly.begin(intake.priority);
     while left > 0 {
+        // Futures are made where they stay: one that is handed on is held twice, and there may be thousands of these.
         let piece = {
-            let read = deadline(runtime, runtime.limits().stall, recv.read_exact_chunk(left));
-            let mut read = std::pin::pin!(read);
-            kio_poll(|waiter, cx| match share.poll_given_up(waiter) {
-                Poll::Ready(()) => Poll::Ready(Err(Error::FrameTooLarge)),
-                Poll::Pending => read.as_mut().poll(cx),
+            let mut timer = runtime.sleep(runtime.limits().stall);
+            let mut read = pin!(recv.read_exact_chunk(left));
+            kio_poll(|waiter, cx| {
+                if share.poll_given_up(waiter).is_ready() {
+                    return Poll::Ready(Err(Error::FrameTooLarge));
+                }
+                match read.as_mut().poll(cx) {
+                    Poll::Ready(read) => Poll::Ready(read),
+                    Poll::Pending => timer.as_mut().poll(cx).map(|()| Err(Error::Timeout)),
+                }
             })
             .await?
         };

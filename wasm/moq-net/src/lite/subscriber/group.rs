@@ -61,7 +61,7 @@ pub(super) async fn receive<T: wt::Session>(
     })?;
     subscription.account();
     drop((subscription, track));
-    take(link, recv, group, intake).await
+    take(link, recv, group, &intake).await
 }
 
 /// Fills `group` from the stream.
@@ -69,7 +69,7 @@ async fn take<T: wt::Session>(
     link: &Link<T>,
     recv: &mut Reader<T::RecvStream>,
     group: GroupProducer,
-    intake: Intake<'_>,
+    intake: &Intake<'_>,
 ) -> Result<()> {
     let guard = Unfinished { link, group };
     if kio::fault::mutant("leak-group") && kio::fault::delay(20) {
