@@ -8,6 +8,7 @@ import { build } from "./build.mjs";
 import { fileOf, runTests, targetsOf } from "./libtest.mjs";
 import { main, start } from "./process.mjs";
 import { setup } from "./setup.mjs";
+import { fingerprints } from "./sim.mjs";
 import { out, root } from "./tools.mjs";
 
 /** The crates by the folder that a test's name begins with. */
@@ -18,7 +19,12 @@ const crates = {
 	fuzz: { package: "moq-worker-fuzz" },
 	relay: { package: "moq-worker-relay" },
 	// Thousands of virtual seconds: without optimisation some of its tests stay out.
-	sim: { package: "moq-worker-sim", profile: ["--release"] },
+	sim: {
+		package: "moq-worker-sim",
+		profile: ["--release"],
+		// A seed is the same run there: what to compare with is built in.
+		elsewhere: { file: "tests/determinism.rs", env: fingerprints },
+	},
 };
 
 /** `SRC-S01 … SRC-S12` stands for twelve ids. */
@@ -49,11 +55,14 @@ function rows(markdown) {
 /** Runs the Rust tests of these files, and maybe others beside them; gives their ends. */
 async function runRust(files) {
 	const ends = [];
-	for (const [folder, { package: name, portable, profile = [] }] of Object.entries(crates)) {
+	for (const [folder, { package: name, portable, elsewhere, profile = [] }] of Object.entries(crates)) {
 		const mine = inside(folder, files);
 		if (mine.length === 0) continue;
 		const args = ["-p", name, ...profile, ...targetsOf(mine)];
 		for (const onWasm of portable ? [false, true] : [false]) ends.push(...(await runTests(args, { onWasm })).ends);
+		if (!mine.includes(elsewhere?.file)) continue;
+		const there = ["-p", name, ...targetsOf([elsewhere.file])];
+		ends.push(...(await runTests(there, { onWasm: true, env: await elsewhere.env() })).ends);
 	}
 	return ends;
 }

@@ -20,6 +20,18 @@ export async function simulate(args, line = console.log) {
 	return code;
 }
 
+/**
+ * Fingerprints of the first seeds, as the tests of the simulator for another target take them: `MOQ_SIM_HASHES`.
+ */
+export async function fingerprints(seeds = 8) {
+	const found = [];
+	const code = await simulate(["--seeds", String(seeds), "--hashes"], (text) => {
+		if (/^\d+:[0-9a-f]{16}$/.test(text)) found.push(text);
+	});
+	if (code !== 0 || found.length !== seeds) throw new Error(`${found.length} of ${seeds} seeds left a fingerprint`);
+	return { MOQ_SIM_HASHES: found.join(",") };
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
 	main(async () => {
 		await setup("rust");
