@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{Runtime, traffic::Meter};
+use crate::{Runtime, peaks::Peak, traffic::Meter};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +86,13 @@ impl Held {
     pub(crate) fn remove(&self, gauge: Gauge, count: usize) {
         for held in self.both(gauge) {
             held.fetch_sub(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note of how much there is now that is within bounds.
+    pub(crate) fn mark(&self, gauge: Gauge) {
+        if let Some(peak) = Peak::of(gauge) {
+            self.runtime.mark(peak, self.get(gauge));
         }
     }
 

@@ -17,6 +17,7 @@ pub mod lite;
 mod map;
 mod model;
 mod path;
+mod peaks;
 mod permits;
 mod rate;
 mod runtime;
@@ -41,6 +42,7 @@ pub use model::{
     TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber, Viewer,
 };
 pub use path::{Path, PathOwned};
+pub use peaks::Peaks;
 pub use rate::Rate;
 pub use runtime::{Host, Runtime, Sleep};
 pub use server::{Request, Server};

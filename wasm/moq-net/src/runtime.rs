@@ -5,8 +5,9 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use kio::{MaybeSend, MaybeSync};
 
 use crate::{
-    Limits, Stats,
+    Limits, Peaks, Stats,
     model::{gauges::Gauges, pool::Pool},
+    peaks::{Marks, Peak},
     permits::Permits,
     time::Instant,
 };
@@ -45,6 +46,7 @@ struct Inner {
     pool: Pool,
     gauges: Gauges,
     fetches: Permits,
+    marks: Marks,
 }
 
 impl Runtime {
@@ -57,6 +59,7 @@ impl Runtime {
                 fetches: Permits::new(limits.total_fetches),
                 limits,
                 gauges: Gauges::default(),
+                marks: Marks::default(),
             }),
         }
     }
@@ -94,6 +97,16 @@ impl Runtime {
             upstream_fetches: self.fetches().taken(),
             ..self.gauges().stats()
         }
+    }
+
+    /// How long queues have been at their longest. It never gets less.
+    pub fn peaks(&self) -> Peaks {
+        self.inner.marks.peaks()
+    }
+
+    /// Takes note of how long some queue is now.
+    pub(crate) fn mark(&self, peak: Peak, held: usize) {
+        self.inner.marks.note(peak, held);
     }
 
     pub(crate) fn pool(&self) -> &Pool {

@@ -181,6 +181,52 @@ fn announcements_in_a_ring_of_peers_come_to_rest_and_leave_nothing_behind() {
 }
 
 #[test]
+fn publishers_without_a_name_on_one_path_do_not_keep_a_ring_of_peers_going_round() {
+    for version in Version::ALL {
+        if !version.has_hop_ids() {
+            continue;
+        }
+        for size in [3, 4, 5, 7] {
+            let net = Net::new();
+            let ring: Vec<_> = (1..=size).map(|id| net.origin(id)).collect();
+            let links: Vec<_> = (0..ring.len())
+                .map(|at| {
+                    let next = &ring[(at + 1) % ring.len()];
+                    net.connect(version, &End::both(&ring[at]), &End::both(next))
+                })
+                .collect();
+            // One at each relay, or at some of them.
+            for step in [1, 2, 3] {
+                let clients: Vec<_> = (0..ring.len())
+                    .step_by(step)
+                    .map(|at| {
+                        let own = net.origin(100 + at as u64);
+                        let published = own.create_broadcast(&path("room")).unwrap();
+                        let end = End::subscribe(&ring[at]);
+                        let visit = net.connect(Version::Lite02, &End::publish(&own), &end);
+                        (published, visit)
+                    })
+                    .collect();
+                net.executor.advance(Duration::from_secs(1));
+                let written = || -> Vec<_> {
+                    let ends = links.iter().map(|link| link.client_end.breaker());
+                    ends.flat_map(|end| [0, 1].map(|side| end.written(side, 1, false).writes))
+                        .collect()
+                };
+                let before = written();
+                net.executor.advance(Duration::from_secs(5));
+                assert_eq!(before, written(), "{version}, {size} relays, every {step}");
+                drop(clients);
+                net.executor.advance(Duration::from_secs(1));
+                for origin in &ring {
+                    assert!(origin.consume().announced().try_next().is_none());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_route_to_a_peer_that_leaves_is_the_last_resort() {
     for version in Version::ALL
         .into_iter()

@@ -816,6 +816,7 @@ fn a_viewer_sees_the_best_route_that_did_not_come_from_it() {
     let viewer = |session: u64, hop: u64| moq_net::Viewer {
         session,
         hops: vec![Origin::from(hop)],
+        ..moq_net::Viewer::default()
     };
     let path = path("room");
     let (near, far) = (from(1, &[1]), from(2, &[1, 2]));

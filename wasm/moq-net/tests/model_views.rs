@@ -108,6 +108,7 @@ fn a_handler_learns_who_asks() {
     let peer = Viewer {
         session: 3,
         hops: vec![Origin { id: 7 }],
+        ..Viewer::default()
     };
     let wanted = path("a");
     let here = origin.consume();
@@ -201,7 +202,7 @@ fn what_a_peer_served_is_not_given_back_to_it() {
     let seen_by = |session| {
         let viewer = Viewer {
             session,
-            hops: Vec::new(),
+            ..Viewer::default()
         };
         let found = origin
             .consume()

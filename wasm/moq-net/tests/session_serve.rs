@@ -600,6 +600,32 @@ fn a_group_that_never_comes_delays_the_end_only_for_a_while() {
 }
 
 #[test]
+fn a_reader_in_order_does_not_wait_for_what_was_lost_before_the_end() {
+    let net = Net::new();
+    let up = Upstream::new(&net, Version::Lite05);
+    let (_announce, broadcast) = up.announce();
+    let (mut viewer, mut stream, _) = live(&up, &broadcast);
+    // START 0, END 2, FIN; group 1 never comes.
+    stream.write("00 01 00  01 01 02");
+    stream.fin();
+    up.raw.uni_fin(&(up.group(0, 0) + &up.frame("zero")));
+    let before = net.executor.now();
+    let ends = net.executor.spawn(async move {
+        let mut sequences = Vec::new();
+        while let Some(group) = viewer.next_group().await? {
+            sequences.push(group.sequence());
+        }
+        let missing = viewer.get_group(1).await.map(|_| ());
+        Ok::<_, Error>((sequences, missing))
+    });
+    net.executor.advance(Duration::from_secs(6));
+    assert!(ends.is_finished(), "waits for ever");
+    let ends = net.executor.run_until(ends);
+    assert_eq!(ends, Ok((vec![0], Err(Error::Dropped))));
+    assert!(net.executor.now() - before < Duration::from_secs(7));
+}
+
+#[test]
 fn patience_for_old_groups_does_not_hold_up_the_end_of_a_track_at_every_relay() {
     let limit = Duration::from_secs(1);
     let net = Net::with_limits(Limits {

@@ -91,6 +91,12 @@ async fn frame(reader: &mut TrackSubscriber) -> Result<Option<Vec<u8>>, Error> {
     Ok(group.read_frame().await?.map(|frame| frame.to_vec()))
 }
 
+/// The first frame, or why there is none: of some versions a subscription is told only then that there is no such track.
+async fn read(origin: &OriginProducer, text: &str) -> Result<Option<Vec<u8>>, Error> {
+    let mut reader = subscribe(origin, text).await?;
+    frame(&mut reader).await
+}
+
 #[test]
 fn an_unannounced_path_is_served_from_upstream_and_never_announced() {
     for version in Version::ALL {
@@ -197,6 +203,77 @@ fn relays_that_are_each_others_upstream_say_at_once_that_nobody_has_it() {
             let read = net.executor.run_until(frame(&mut reader));
             assert_eq!(read, Ok(Some(b"x".to_vec())), "{version}, ring of {size}");
         }
+    }
+}
+
+#[test]
+fn whoever_comes_later_is_not_served_from_who_asks_through_it() {
+    let nameless = Version::ALL
+        .into_iter()
+        .filter(|version| !version.has_hop_ids());
+    for version in nameless {
+        let net = Net::new();
+        let (one, two) = (Relay::new(&net, 1, 1), Relay::new(&net, 2, 1));
+        let _up = one.dial(&net, 0, Version::Lite07Wip, &two.origin);
+        let first = two.dial(&net, 0, version, &one.origin);
+        net.executor.run_until_idle();
+        let missing = net.executor.run_until(read(&one.origin, "room"));
+        assert_eq!(missing.err(), Some(Error::NotFound), "{version}");
+        // What was put together stays for a while, but the next session goes by another name.
+        first.client_end.kill();
+        net.executor.run_until_idle();
+        let _second = two.dial(&net, 0, version, &one.origin);
+        net.executor.advance(Duration::from_secs(2));
+        let before = net.executor.now();
+        let missing = net.executor.run_until(read(&one.origin, "room"));
+        assert_eq!(missing.err(), Some(Error::NotFound), "{version}");
+        let took = net.executor.now() - before;
+        assert!(took < Duration::from_secs(1), "{version}: {took:?}");
+    }
+}
+
+#[test]
+fn an_upstream_that_does_not_say_who_asks_it_is_not_asked() {
+    let net = Net::new();
+    let edge = Relay::new(&net, 1, 1);
+    // Nobody drives the far end.
+    let (client_end, _server_end) = pair(Net::options(Version::Lite04));
+    let config = Config::new(net.runtime.clone()).with_versions([Version::Lite04]);
+    let dial = Client::new(edge.upstreams[0].config(config));
+    let (_session, driver) = net
+        .executor
+        .run_until(dial.connect(client_end.clone()))
+        .expect("connected");
+    drop(net.executor.spawn(driver));
+    net.executor.run_until_idle();
+    let before = (net.executor.now(), client_end.opened().0);
+    let missing = net.executor.run_until(subscribe(&edge.origin, "room"));
+    assert_eq!(missing.err(), Some(Error::Timeout));
+    let took = net.executor.now() - before.0;
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(client_end.opened().0 - before.1, 1, "only the question");
+}
+
+#[test]
+fn a_question_does_not_go_round_in_somebody_elses_ring() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let (edge, one, two) = (
+            Relay::new(&net, 1, 1),
+            Relay::new(&net, 2, 1),
+            Relay::new(&net, 3, 1),
+        );
+        let _links = [
+            edge.dial(&net, 0, Version::Lite06, &one.origin),
+            one.dial(&net, 0, version, &two.origin),
+            two.dial(&net, 0, version, &one.origin),
+        ];
+        net.executor.run_until_idle();
+        let before = net.executor.now();
+        let missing = net.executor.run_until(read(&edge.origin, "room"));
+        assert_eq!(missing.err(), Some(Error::NotFound), "{version}");
+        let took = net.executor.now() - before;
+        assert!(took < Duration::from_secs(1), "{version}: {took:?}");
     }
 }
 

@@ -25,6 +25,9 @@ async fn drain<T: wt::Session>(link: Arc<Link<T>>) {
     })
     .await;
 
+    if kio::fault::mutant("drain-for-ever") {
+        return;
+    }
     let mut timer = link.runtime.sleep(link.runtime.limits().drain);
     if link.version.has_goaway() {
         link.tasks.push({

@@ -276,6 +276,7 @@ pub(crate) fn start<T: wt::Session>(
         peer: Shared::new(Peer::default()),
         id: config.runtime.random_u64().max(1),
         anonymous: Origin::random(&config.runtime),
+        began: config.runtime.now(),
         unnamed: Origin::random(&config.runtime),
         subscriptions: super::subscriber::Subscriptions::new(limits.group_rate),
         assembly: super::subscriber::Assembly::new(&config.runtime, &held),

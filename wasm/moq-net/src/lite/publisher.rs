@@ -134,7 +134,10 @@ fn seat<T: wt::Session>(link: &Link<T>, gauge: Gauge, limit: usize) -> Served<Se
     match link.held.get(gauge) > limit {
         // As for any queue that is full: later there may be room.
         true => Err(Refusal::control(Error::Timeout)),
-        false => Ok(seat),
+        false => {
+            link.held.mark(gauge);
+            Ok(seat)
+        }
     }
 }
 

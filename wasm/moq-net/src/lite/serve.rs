@@ -28,7 +28,8 @@ use self::upstream::Upstream;
 use super::session::{Link, kio_poll, poll_some};
 use crate::{
     Error, GroupRequest, PathOwned, Result, Sleep, Subscription, TrackDynamic, TrackInfo,
-    TrackProducer, TrackRequest, Version, session::Control, tasks::BoxFuture, upstream::Back,
+    TrackProducer, TrackRequest, Version, peaks::Peak, session::Control, tasks::BoxFuture,
+    upstream::Back,
 };
 
 /// What all parts of one track's service know.
@@ -261,6 +262,8 @@ impl<T: wt::Session> Service<T> {
                 self.linger = None;
                 let fetch = fetch::serve(self.source.clone(), request?);
                 self.fetches.push(Box::pin(fetch));
+                let runtime = &self.source.link.runtime;
+                runtime.mark(Peak::Fetches, self.fetches.len());
             }
             Event::Wish(wish) => self.wish(wish?),
             Event::Unused => self.unused()?,
@@ -408,6 +411,8 @@ impl Track {
             State::Accepted(track) => {
                 // A boundary below what has come cannot be kept: then the track ends after what has come.
                 track.finish_before(boundary).or_else(|_| track.finish())?;
+                // It is over: what it lost is not sent again.
+                track.settle();
                 State::Finished(track)
             }
             other => other,

@@ -16,8 +16,8 @@ use web_transport_trait as wt;
 
 use super::{Setup, drain, establish::Side, estimate, publisher, subscriber};
 use crate::{
-    BroadcastConsumer, Error, Origin, OriginConsumer, OriginProducer, Result, Runtime, Subject,
-    Supply, Version, Viewer,
+    BroadcastConsumer, Error, Instant, Origin, OriginConsumer, OriginProducer, Result, Runtime,
+    Subject, Supply, Version, Viewer,
     coding::{Reader, Writer},
     held::Held,
     rate::Bucket,
@@ -47,6 +47,8 @@ pub(crate) struct Link<T: wt::Session> {
     pub(super) peer: Shared<Peer>,
     /// Stands in chains for a peer that does not say who it is.
     pub(super) anonymous: Origin,
+    /// When the session began.
+    pub(super) began: Instant,
     /// Who this side is when it has no origin at all.
     pub(super) unnamed: Origin,
     pub(super) subscriptions: subscriber::Subscriptions,
@@ -118,6 +120,7 @@ impl<T: wt::Session> Link<T> {
         Viewer {
             session: self.id,
             hops: told.chain([self.anonymous]).collect(),
+            since: self.began,
         }
     }
 

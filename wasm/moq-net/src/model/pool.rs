@@ -159,6 +159,10 @@ impl Charge {
         charge
     }
 
+    pub(crate) const fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     pub(crate) fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
         self.runtime.pool().used.fetch_add(bytes, Ordering::Relaxed);

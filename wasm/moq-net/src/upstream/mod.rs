@@ -20,17 +20,11 @@ use kio::{Shared, Waiter};
 pub(crate) use supply::Back;
 pub use supply::Supply;
 
-use self::ring::Ring;
+use self::ring::{Neighbours, Ring};
 use crate::{
-    Announced, BroadcastConsumer, BroadcastInfo, BroadcastRequest, Config, Error, Instant, Origin,
-    OriginDynamic, OriginList, OriginProducer, PathOwned, Runtime, TrackRequest, Viewer,
-    tasks::TaskSet,
+    Announced, BroadcastConsumer, BroadcastInfo, BroadcastRequest, Config, Error, Instant,
+    OriginDynamic, OriginList, OriginProducer, PathOwned, Runtime, model::Later, tasks::TaskSet,
 };
-
-/// How long an upstream that is asked whether it asks us in turn may take to say so.
-const RING_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the answer counts: who dials whom may change.
-const RING_MEMORY: Duration = Duration::from_secs(10);
 
 /// One upstream relay, whatever session leads to it at the moment.
 #[derive(Clone)]
@@ -41,13 +35,23 @@ pub struct Upstream {
     ring: Shared<Neighbours>,
 }
 
-/// Who asks us for what we ask an upstream for.
-#[derive(Default)]
-struct Neighbours {
-    asking: bool,
-    /// When and through which session it was found out.
-    known: Option<(Instant, u64)>,
-    names: Vec<Origin>,
+/// How the upstreams are asked for a path, and by whom they may be.
+struct Way {
+    info: BroadcastInfo,
+    /// The sessions that lead to them.
+    sessions: Vec<u64>,
+    /// All that were open, also those that may not be asked for anything.
+    seen: Vec<u64>,
+    /// For whom that holds: those who were there at that time.
+    until: Instant,
+}
+
+/// A broadcast put together from upstreams.
+struct Served {
+    broadcast: BroadcastConsumer,
+    sessions: Vec<u64>,
+    /// Set when what it stands for is over.
+    over: Shared<bool>,
 }
 
 impl Upstream {
@@ -84,8 +88,8 @@ struct Inner {
     runtime: Runtime,
     links: Vec<Upstream>,
     ring: Ring,
-    /// Broadcasts put together from upstreams; set when what they stand for is over.
-    served: Shared<BTreeMap<PathOwned, Shared<bool>>>,
+    /// Broadcasts put together from upstreams.
+    served: Shared<BTreeMap<PathOwned, Served>>,
 }
 
 impl Upstreams {
@@ -158,9 +162,9 @@ async fn follow(inner: Arc<Inner>, link: Upstream) {
         if matches!(event, Announced::Active(_)) {
             continue;
         }
-        let over = inner.served.lock().remove(&path);
-        if let Some(over) = over {
-            *over.lock() = true;
+        let served = inner.served.lock().remove(&path);
+        if let Some(served) = served {
+            *served.over.lock() = true;
         }
     }
 }
@@ -173,6 +177,11 @@ async fn answer(inner: Arc<Inner>, request: BroadcastRequest) {
     if let Some(broadcast) = inner.announced(&request) {
         return request.accept(broadcast);
     }
+    let question = ring::is_question(request.path());
+    if question && inner.poll_open(&Waiter::noop()).is_pending() {
+        // Where there is no way on, nothing comes back.
+        return request.reject(Error::NotFound);
+    }
     let wait = inner.runtime.limits().upstream_wait;
     if !inner.open(wait, &request).await {
         return request.reject(Error::Timeout);
@@ -181,22 +190,51 @@ async fn answer(inner: Arc<Inner>, request: BroadcastRequest) {
     if let Some(broadcast) = inner.announced(&request) {
         return request.accept(broadcast);
     }
-    let info = inner.route(&request).await;
+    let way = loop {
+        let way = inner.way(&request).await;
+        let mut viewers = request.viewers().into_iter();
+        if question || viewers.all(|viewer| viewer.since <= way.until) {
+            break way;
+        }
+    };
+    if way.sessions.is_empty() {
+        return request.reject(Error::Timeout);
+    }
     // Whoever asks must not be asked: that would be itself.
     if request
         .viewers()
         .iter()
-        .all(|viewer| !viewer.may_see(&info))
+        .all(|viewer| !viewer.may_see(&way.info))
     {
         return request.reject(Error::NotFound);
     }
+    if question && inner.served.lock().contains_key(request.path()) {
+        // It is on its way already: somebody else's ring, in which it would go round.
+        return request.reject(Error::NotFound);
+    }
+    if let Some(served) = inner.again(request.path(), &way) {
+        return request.accept_for(served, Later::Until(way.until));
+    }
     let path = request.path().clone();
-    let broadcast = info.produce(&inner.runtime);
+    let broadcast = way.info.clone().produce(&inner.runtime);
     let dynamic = broadcast.dynamic();
     let over = Shared::new(false);
-    inner.served.lock().insert(path.clone(), over.clone());
-    request.accept(&broadcast);
-    tracks::serve(&inner, &path, broadcast, dynamic, &over).await;
+    let served = Served {
+        broadcast: broadcast.consume(),
+        sessions: way.sessions.clone(),
+        over: over.clone(),
+    };
+    let last = inner.served.lock().insert(path.clone(), served);
+    if let Some(last) = last {
+        *last.over.lock() = true;
+    }
+    // A question is passed on once.
+    let later = match question {
+        true => Later::Nobody,
+        false => Later::Until(way.until),
+    };
+    request.accept_for(&broadcast, later);
+    tracks::serve(&inner, &path, broadcast, dynamic, (&over, &way)).await;
 }
 
 impl Inner {
@@ -229,6 +267,18 @@ impl Inner {
         .await
     }
 
+    /// Ready while a session that is none of these leads to an upstream.
+    fn poll_other(&self, waiter: &Waiter, sessions: &[u64]) -> Poll<()> {
+        let other = self
+            .links
+            .iter()
+            .filter(|link| link.supply.poll_other(waiter, sessions).is_ready());
+        match other.count() {
+            0 => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+
     /// Ready while some upstream can be asked.
     fn poll_open(&self, waiter: &Waiter) -> Poll<()> {
         // Each of them is asked, so that each can wake.
@@ -242,69 +292,53 @@ impl Inner {
         }
     }
 
-    /// The route of what is asked of upstreams: all of them, and whoever asks us for what we ask them for.
-    async fn route(&self, request: &BroadcastRequest) -> BroadcastInfo {
+    /// What was put together for a path before, by way of the same sessions.
+    fn again(&self, path: &PathOwned, way: &Way) -> Option<BroadcastConsumer> {
+        let served = self.served.lock();
+        let served = served.get(path)?;
+        let same = served.sessions == way.sessions && !served.broadcast.is_closed();
+        same.then(|| served.broadcast.with_info(way.info.clone()))
+    }
+
+    /// The way of what is asked of upstreams: all of them, and whoever asks us for what we ask them for.
+    async fn way(&self, request: &BroadcastRequest) -> Way {
         let mut names = Vec::new();
+        let (mut seen, mut sessions) = (Vec::new(), Vec::new());
+        let question = ring::is_question(request.path());
+        let mut until = self.runtime.now();
         for link in &self.links {
             let Some(peer) = link.supply.peer() else {
                 continue;
             };
+            seen.push(peer.session);
             // A question of this kind is passed on as it is: asking about it would not end.
-            if !ring::is_question(request.path()) {
-                self.neighbours(link, &peer).await;
+            if !question {
+                let viewers = request.viewers();
+                let since = viewers.iter().map(|viewer| viewer.since).max();
+                self.neighbours(link, &peer, since.unwrap_or_default())
+                    .await;
             }
-            names.extend(peer.hops);
-            names.extend_from_slice(&link.ring.lock().names);
+            match &link.ring.lock().known {
+                Some(known) if known.session == peer.session && (known.answered || question) => {
+                    names.extend_from_slice(&known.names);
+                    until = until.min(known.at);
+                }
+                _ if question => {}
+                // Nobody knows who waits for it. It could be whoever waits for us.
+                _ => continue,
+            }
+            sessions.push(peer.session);
+            names.extend_from_slice(&peer.hops);
         }
         names.sort();
         names.dedup();
         names.truncate(OriginList::MAX);
         let hops = OriginList::try_from(names).unwrap_or_default();
-        BroadcastInfo::new().with_hops(hops)
-    }
-
-    /// Finds out who asks us for what we ask this upstream for, unless that is known.
-    async fn neighbours(&self, link: &Upstream, peer: &Viewer) {
-        let fresh = |ring: &Neighbours| {
-            let age = |at: Instant| self.runtime.now().duration_since(at);
-            ring.known
-                .is_some_and(|(at, session)| session == peer.session && age(at) < RING_MEMORY)
-        };
-        let known = kio::wait(|waiter| {
-            link.ring.poll(waiter, |ring| match ring.asking {
-                true => Poll::Pending,
-                false => Poll::Ready(fresh(ring)),
-            })
-        })
-        .await;
-        if known || std::mem::replace(&mut link.ring.lock().asking, true) {
-            return;
+        Way {
+            info: BroadcastInfo::new().with_hops(hops),
+            sessions,
+            seen,
+            until,
         }
-        let _asking = Asking(link);
-        let question = self.ring.ask(self.runtime.random_u64());
-        let request = TrackRequest::new("ring", &self.runtime);
-        // Where properties are not asked for, a subscription is what makes the publisher answer.
-        let wanted = request.consume().subscribe(None);
-        let path = question.path();
-        let mut asked = std::pin::pin!(link.supply.serve(path, request));
-        let mut timer = self.runtime.sleep(RING_PATIENCE);
-        std::future::poll_fn(|cx| match asked.as_mut().poll(cx) {
-            Poll::Ready(_nobody_has_it) => Poll::Ready(()),
-            Poll::Pending => timer.as_mut().poll(cx),
-        })
-        .await;
-        drop(wanted);
-        let mut ring = link.ring.lock();
-        ring.names = question.brought_by();
-        ring.known = Some((self.runtime.now(), peer.session));
-    }
-}
-
-/// An upstream that is being asked whether it asks us in turn.
-struct Asking<'a>(&'a Upstream);
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.0.ring.lock().asking = false;
     }
 }

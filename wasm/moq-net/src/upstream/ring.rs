@@ -4,11 +4,19 @@
 //! for one another. A question with a name that only this process knows goes where unannounced paths go; if it comes back, the
 //! peer that brings it asks us for what we ask the upstream for, and is not served from there.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, task::Poll, time::Duration};
 
 use kio::Shared;
 
-use crate::{Origin, Path, PathOwned, Viewer};
+use super::{Inner, Upstream};
+use crate::{Instant, Origin, Path, PathOwned, TrackRequest, Viewer};
+
+/// How long an upstream that is asked whether it asks us in turn may take to say so.
+const RING_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the answer counts: who dials whom may change.
+const RING_MEMORY: Duration = Duration::from_secs(10);
+/// How long it counts that there was none, and the upstream is not asked for anything.
+const RING_DOUBT: Duration = Duration::from_secs(1);
 
 /// The second to last part of such a name. It begins with a dot: it is nothing for people.
 const MARK: &str = ".moq-worker-ring";
@@ -83,5 +91,80 @@ fn token(path: &Path<'_>) -> Option<u64> {
     match mark == MARK && token.len() == 16 {
         true => u64::from_str_radix(token, 16).ok(),
         false => None,
+    }
+}
+
+/// Who asks us for what we ask an upstream for.
+#[derive(Default)]
+pub(super) struct Neighbours {
+    asking: bool,
+    pub(super) known: Option<Known>,
+}
+
+/// What was found out about them.
+pub(super) struct Known {
+    /// When it was asked: whoever came later is not part of it.
+    pub(super) at: Instant,
+    /// Through which session.
+    pub(super) session: u64,
+    /// Whether the upstream has answered.
+    pub(super) answered: bool,
+    pub(super) names: Vec<Origin>,
+}
+
+impl Inner {
+    /// Finds out who asks us for what we ask this upstream for, unless that is known of all who came before `since`.
+    pub(super) async fn neighbours(&self, link: &Upstream, peer: &Viewer, since: Instant) {
+        let fresh = |known: &Known| {
+            let memory = match known.answered {
+                true => RING_MEMORY,
+                false => RING_DOUBT,
+            };
+            let age = self.runtime.now().duration_since(known.at);
+            known.session == peer.session && known.at >= since && age < memory
+        };
+        let known = kio::wait(|waiter| {
+            link.ring.poll(waiter, |ring| match ring.asking {
+                true => Poll::Pending,
+                false => Poll::Ready(ring.known.as_ref().is_some_and(fresh)),
+            })
+        })
+        .await;
+        if known || std::mem::replace(&mut link.ring.lock().asking, true) {
+            return;
+        }
+        let _asking = Asking(link);
+        let at = self.runtime.now();
+        let question = self.ring.ask(self.runtime.random_u64());
+        let request = TrackRequest::new("ring", &self.runtime);
+        // Where properties are not asked for, a subscription is what makes the publisher answer.
+        let wanted = request.consume().subscribe(None);
+        let path = question.path();
+        let mut asked = std::pin::pin!(link.supply.serve(path, request));
+        let mut timer = self.runtime.sleep(RING_PATIENCE);
+        let answered = std::future::poll_fn(|cx| match asked.as_mut().poll(cx) {
+            Poll::Ready(_nobody_has_it) => Poll::Ready(true),
+            Poll::Pending => timer.as_mut().poll(cx).map(|()| false),
+        })
+        .await;
+        drop(wanted);
+        link.ring.lock().known = Some(Known {
+            at,
+            session: peer.session,
+            answered,
+            names: match kio::fault::mutant("ask-in-circles") {
+                true => Vec::new(),
+                false => question.brought_by(),
+            },
+        });
+    }
+}
+
+/// An upstream that is being asked whether it asks us in turn.
+struct Asking<'a>(&'a Upstream);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.ring.lock().asking = false;
     }
 }

@@ -46,6 +46,14 @@ impl Supply {
         })
     }
 
+    /// Ready while there is a session to ask that is none of these.
+    pub(crate) fn poll_other(&self, waiter: &Waiter, sessions: &[u64]) -> Poll<()> {
+        self.state.poll(waiter, |state| match &state.open {
+            Some(open) if !sessions.contains(&open.session) => Poll::Ready(()),
+            _ => Poll::Pending,
+        })
+    }
+
     /// Who answers now.
     pub(crate) fn peer(&self) -> Option<Viewer> {
         self.state.lock().open.clone()

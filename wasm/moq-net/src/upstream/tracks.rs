@@ -5,16 +5,16 @@ use std::task::Poll;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use kio::{Shared, Waiter};
 
-use super::{Inner, Upstream, poll_both};
+use super::{Inner, Upstream, Way, poll_both};
 use crate::{BroadcastDynamic, BroadcastProducer, Error, PathOwned, Sleep, TrackRequest};
 
-/// Serves the tracks of a broadcast until it is over, or nobody has wanted any for a while.
+/// Serves the tracks of a broadcast this way, until it is over, or nobody has wanted any for a while.
 pub(super) async fn serve(
     inner: &Inner,
     path: &PathOwned,
     broadcast: BroadcastProducer,
     mut dynamic: BroadcastDynamic,
-    over: &Shared<bool>,
+    (over, way): (&Shared<bool>, &Way),
 ) {
     let mut passing: FuturesUnordered<_> = FuturesUnordered::new();
     let mut idle: Option<Sleep> = None;
@@ -35,13 +35,17 @@ pub(super) async fn serve(
                 idle = None;
                 return Poll::Pending;
             }
+            // Another one takes its place, which asks whoever there is now.
+            if inner.poll_other(waiter, &way.seen).is_ready() {
+                return Poll::Ready(None);
+            }
             let runtime = &inner.runtime;
             let timer = idle.get_or_insert_with(|| runtime.sleep(runtime.limits().upstream_idle));
             timer.as_mut().poll(cx).map(|()| None)
         })
         .await;
         match request {
-            Some(request) => passing.push(pass(inner, path, request)),
+            Some(request) => passing.push(pass(inner, path, (over, &way.sessions), request)),
             None => break,
         }
     }
@@ -54,15 +58,26 @@ pub(super) async fn serve(
 /// Takes note that a broadcast is not served any more, unless another has taken its place.
 fn forget(inner: &Inner, path: &PathOwned, over: &Shared<bool>) {
     let mut served = inner.served.lock();
-    if served.get(path).is_some_and(|held| held.same(over)) {
+    if served.get(path).is_some_and(|held| held.over.same(over)) {
         served.remove(path);
     }
 }
 
 /// Asks one upstream after the other for a track.
-async fn pass(inner: &Inner, path: &PathOwned, mut request: TrackRequest) {
+async fn pass(
+    inner: &Inner,
+    path: &PathOwned,
+    (over, sessions): (&Shared<bool>, &[u64]),
+    mut request: TrackRequest,
+) {
     let mut reason = None;
+    let mut left_out = false;
     for link in in_order(inner, path) {
+        // Of another session it is not known whether it leads to somebody who asks for this: who asks again has it found out.
+        if link.supply.poll_other(&Waiter::noop(), sessions).is_ready() {
+            left_out = true;
+            continue;
+        }
         let returned = link.supply.serve(path.clone(), request).await;
         let Some((again, error)) = returned else {
             return;
@@ -75,6 +90,10 @@ async fn pass(inner: &Inner, path: &PathOwned, mut request: TrackRequest) {
         if reason.is_none() || error == Error::NotFound {
             reason = Some(error);
         }
+    }
+    if left_out {
+        *over.lock() = true;
+        reason = reason.or(Some(Error::Dropped));
     }
     request.reject(reason.unwrap_or(Error::NotFound));
 }

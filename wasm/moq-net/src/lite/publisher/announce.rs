@@ -167,6 +167,14 @@ impl<T: wt::Session> Announcing<'_, T> {
         }
         let info = broadcast.info();
         let mut hops: Vec<u64> = info.hops.iter().map(|hop| hop.id).collect();
+        if info.anonymous {
+            // A publisher without a name stays one on its whole way, or relays with one each would go round for ever: each would
+            // prefer what it hears of the other's publisher to its own. The name made up for it here is nobody else's business.
+            hops.drain(..hops.len().min(1));
+            if hops.first() != Some(&0) {
+                hops.insert(0, 0);
+            }
+        }
         if self.link.version.stamps_itself() {
             hops.push(self.link.hop().id);
         }

@@ -99,6 +99,7 @@ impl Pins {
             self.held.remove(Gauge::Unsent, oldest.bytes);
             losers.push(oldest.given_up);
         }
+        self.held.mark(Gauge::Unsent);
         drop(table);
         // It wakes them, so no lock may be held.
         for loser in losers {

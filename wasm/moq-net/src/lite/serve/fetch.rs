@@ -9,6 +9,7 @@ use crate::{
     Error, GroupProducer, GroupRequest, Result, Sleep, TrackInfo,
     coding::{Reader, Writer},
     lite::{Compression, ControlType, Fetch, FetchOk, session::kio_poll, subscriber},
+    peaks::Peak,
     traffic::Count,
 };
 
@@ -19,6 +20,8 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
     let answer = {
         let mut answer = std::pin::pin!(async {
             permit = Some(fetches.acquire().await);
+            let runtime = &source.link.runtime;
+            runtime.mark(Peak::TotalFetches, fetches.taken());
             ask(&source, &request).await
         });
         kio_poll(|waiter, cx| match answer.as_mut().poll(cx) {

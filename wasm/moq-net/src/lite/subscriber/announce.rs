@@ -99,6 +99,7 @@ fn count<T: wt::Session>(link: &Link<T>, seat: &mut Seat, live: usize) -> Result
     } else if all > link.runtime.limits().total_announces {
         "total_announces"
     } else {
+        link.held.mark(Gauge::Announcements);
         return Ok(());
     };
     link.exceed(limit);

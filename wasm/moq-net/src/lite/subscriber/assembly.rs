@@ -104,6 +104,7 @@ impl Share<'_> {
                 self.assembly.held.remove(Gauge::Assembly, part.bytes);
                 losers.push(part.given_up);
             }
+            self.assembly.held.mark(Gauge::Assembly);
         }
         // It wakes them, so no lock may be held.
         for loser in losers {

@@ -10,6 +10,7 @@ use crate::{
         queue::Queue,
         track::{self, TrackConsumer, TrackRequest},
     },
+    peaks::Peak,
 };
 
 pub(crate) struct Shared {
@@ -121,6 +122,7 @@ pub(crate) fn request(
     // Before a handler can see the request: without a reader it would look abandoned.
     let track = request.consume();
     state.requests.insert(name, request)?;
+    runtime.mark(Peak::TrackRequests, state.requests.waiting());
     Ok(Found::Requested(track))
 }
 

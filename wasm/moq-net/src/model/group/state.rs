@@ -14,6 +14,7 @@ use crate::{
         pool::{Charge, Seat},
         track,
     },
+    peaks::Peak,
 };
 
 /// What every handle of a group holds. Whether the group is over is in the state: the channel itself never closes, so that a
@@ -289,6 +290,9 @@ impl State {
         {
             self.pop_oldest(limits.frame_overhead);
         }
+        let runtime = self.charge.runtime();
+        runtime.mark(Peak::GroupBytes, self.bytes);
+        runtime.mark(Peak::GroupFrames, self.frames.len());
     }
 
     /// Drops the oldest frame; the bytes that frees.

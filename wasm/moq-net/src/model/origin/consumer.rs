@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Error, Path, PathOwned, Result,
     model::{Consume, broadcast::BroadcastConsumer, queue::Answer},
+    peaks::Peak,
 };
 
 /// Finds the broadcasts that its scope allows.
@@ -88,6 +89,8 @@ impl OriginConsumer {
             let answer = asked.ticket.join();
             state.requests.prune(Asked::is_wanted);
             state.requests.insert(path, asked)?;
+            let runtime = self.shared.runtime();
+            runtime.mark(Peak::BroadcastRequests, state.requests.waiting());
             after.wakes.push(state.handlers.take());
             Ok(Outcome::Asked(answer))
         })?;

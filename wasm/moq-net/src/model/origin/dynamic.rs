@@ -4,7 +4,12 @@ use std::{sync::Arc, task::Poll};
 
 use kio::Waiter;
 
-use super::{Origin, Viewer, scope::Scope, shared::Owner, state::Asked};
+use super::{
+    Origin, Viewer,
+    scope::Scope,
+    shared::Owner,
+    state::{Asked, Later},
+};
 use crate::{
     Error, PathOwned, Result,
     model::{Consume, broadcast::BroadcastConsumer, queue::Ticket},
@@ -126,11 +131,16 @@ impl BroadcastRequest {
 
     /// Gives the broadcast to everybody who waits, and to those who ask for the path while it is open. It is not announced.
     /// Without effect for those who got an announced broadcast meanwhile.
-    pub fn accept(mut self, broadcast: impl Consume<BroadcastConsumer>) {
+    pub fn accept(self, broadcast: impl Consume<BroadcastConsumer>) {
+        self.accept_for(broadcast, Later::Everybody);
+    }
+
+    /// The same; whoever asks later gets it only if `later` says so, and makes a request anew otherwise.
+    pub(crate) fn accept_for(mut self, broadcast: impl Consume<BroadcastConsumer>, later: Later) {
         let broadcast = broadcast.consume();
         self.owner
             .shared
-            .change(|state, _| state.serve(&self.path, &broadcast));
+            .change(|state, _| state.serve(&self.path, &broadcast, later));
         self.answer(Ok(broadcast));
     }
 

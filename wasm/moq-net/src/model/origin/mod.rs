@@ -17,4 +17,5 @@ pub use consumer::{BroadcastRequested, OriginConsumer};
 pub use dynamic::{BroadcastRequest, OriginDynamic};
 pub use id::{Origin, OriginList};
 pub use producer::{BroadcastPublish, OriginProducer, OriginPublish};
+pub(crate) use state::Later;
 pub use viewer::Viewer;

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Runtime,
     model::gauges::{Kind, Live},
+    peaks::Peak,
 };
 
 /// One lock for the paths, the cursors and the requests of an origin. Each cursor has its own list of waiters, so that nobody is
@@ -32,6 +33,9 @@ impl Shared {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             change(&mut state, &mut after)
         };
+        if after.longest > 0 {
+            self.runtime().mark(Peak::UnseenPaths, after.longest);
+        }
         after.run();
         result
     }

@@ -81,6 +81,9 @@ impl Slot {
             return None;
         }
         let gone = self.routes.remove(at);
+        if kio::fault::mutant("forget-standby") {
+            self.routes.clear();
+        }
         if self.active == id {
             self.promote();
         }

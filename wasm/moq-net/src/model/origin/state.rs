@@ -14,7 +14,7 @@ use super::{
     slot::Slot,
 };
 use crate::{
-    Limits, Path, PathOwned, Result,
+    Instant, Limits, Path, PathOwned, Result,
     model::{
         broadcast::{self, BroadcastConsumer, BroadcastInfo},
         queue::{Answer, Queue, Ticket},
@@ -41,6 +41,26 @@ pub(crate) struct State {
 struct Served {
     broadcast: Weak<broadcast::Shared>,
     info: BroadcastInfo,
+    later: Later,
+}
+
+/// Who of those who ask later is given a broadcast that answered a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Later {
+    Everybody,
+    /// Those whose session began by that time: whoever came after it has to be looked at first.
+    Until(Instant),
+    Nobody,
+}
+
+impl Later {
+    fn holds(self, viewer: &Viewer) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Until(until) => viewer.since <= until,
+            Self::Nobody => false,
+        }
+    }
 }
 
 /// A request for a path that nobody has announced.
@@ -86,6 +106,8 @@ pub(crate) struct After {
     pub(crate) wakes: Vec<WaiterList>,
     pub(crate) answers: Vec<(Ticket<BroadcastConsumer>, Result<BroadcastConsumer>)>,
     pub(crate) unseen: Vec<Unseen>,
+    /// The news that the slowest of the cursors concerned has not taken.
+    pub(crate) longest: usize,
     dropped: Vec<BroadcastConsumer>,
 }
 
@@ -192,6 +214,7 @@ impl State {
                 (Some(_), None) => Announced::Ended,
             };
             after.unseen.extend(cursor.note(path, event));
+            after.longest = after.longest.max(cursor.unseen.len());
             after.wakes.push(cursor.waiters.take());
         }
         if !slot.is_empty() {
@@ -278,6 +301,7 @@ impl State {
     /// A broadcast that answered a request for this path before and is still open.
     pub(crate) fn served(&self, path: &Path<'_>, viewer: &Viewer) -> Found {
         let served = self.served.get(path.as_str());
+        let served = served.filter(|served| served.later.holds(viewer));
         match served.and_then(Served::open) {
             None => Found::Nothing,
             Some(broadcast) if viewer.may_see(broadcast.info()) => Found::Here(broadcast),
@@ -286,7 +310,7 @@ impl State {
     }
 
     /// Remembers what answered a request.
-    pub(crate) fn serve(&mut self, path: &PathOwned, broadcast: &BroadcastConsumer) {
+    pub(crate) fn serve(&mut self, path: &PathOwned, broadcast: &BroadcastConsumer, later: Later) {
         if self.served.len() >= self.sweep_at {
             self.served.retain(|_, served| served.open().is_some());
             self.sweep_at = SWEEP.max(self.served.len() * 2);
@@ -294,6 +318,7 @@ impl State {
         let served = Served {
             broadcast: Arc::downgrade(broadcast.shared()),
             info: broadcast.info().clone(),
+            later,
         };
         self.served.insert(path.clone(), served);
     }

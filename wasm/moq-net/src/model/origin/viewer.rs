@@ -1,7 +1,7 @@
 //! Who looks at an origin.
 
 use super::Origin;
-use crate::model::broadcast::BroadcastInfo;
+use crate::{Instant, model::broadcast::BroadcastInfo};
 
 /// A peer that looks at an origin through a session: it is shown nothing that came from it, by any way. The default is
 /// somebody on this side, who is shown everything.
@@ -11,6 +11,8 @@ pub struct Viewer {
     pub session: u64,
     /// The ids it goes by.
     pub hops: Vec<Origin>,
+    /// When that session began. What was found out about everybody before does not hold for it.
+    pub since: Instant,
 }
 
 impl Viewer {

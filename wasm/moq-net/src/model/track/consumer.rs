@@ -15,6 +15,7 @@ use crate::{
         gauges::{Kind, Live},
         group::{Fetch, GroupConsumer},
     },
+    peaks::Peak,
 };
 
 /// A track as its readers see it, possibly before its publisher has confirmed it.
@@ -130,6 +131,8 @@ impl TrackConsumer {
                 true => state.join_fetch(sequence, priority, frame_start)?,
                 false => state.start_fetch(sequence, priority, frame_start)?,
             };
+            let runtime = self.shared.runtime();
+            runtime.mark(Peak::GroupRequests, state.fetches.waiting());
             Ok(Outcome::Asked(answer))
         })?;
         Ok(Pending::new(TrackFetch::new(

@@ -165,7 +165,9 @@ impl State {
         }
         match self.boundary {
             // Without writers the gaps stay gaps.
-            Some(boundary) if floor >= boundary || self.orphaned => Poll::Ready(Ok(None)),
+            Some(boundary) if floor >= boundary || self.orphaned || self.settled => {
+                Poll::Ready(Ok(None))
+            }
             _ => Poll::Pending,
         }
     }

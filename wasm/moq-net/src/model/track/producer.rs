@@ -246,6 +246,16 @@ impl TrackProducer {
         )
     }
 
+    /// Says that the live groups below the end have all come that ever will. Nobody waits for the others any more; old groups are
+    /// still served on request.
+    pub(crate) fn settle(&self) {
+        // A track that has failed needs no telling.
+        let _ = self.shared().change(|state, _| {
+            state.settled = true;
+            Ok(())
+        });
+    }
+
     fn end(&self, boundary: impl FnOnce(&State) -> Result<u64>) -> Result<()> {
         self.shared().change(|state, after: &mut After| {
             state.check_open()?;

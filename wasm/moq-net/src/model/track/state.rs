@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) abort: Option<Error>,
     /// No writer is left.
     pub(crate) orphaned: bool,
+    /// The writer is only here for old groups: what is missing stays missing.
+    pub(crate) settled: bool,
     pub(crate) fetches: Queue<u64, Fetching>,
 }
 
@@ -70,6 +72,7 @@ impl State {
             boundary: None,
             abort: None,
             orphaned: false,
+            settled: false,
             fetches: Queue::new(limits.group_requests),
         }
     }
@@ -306,7 +309,7 @@ impl State {
         match self.boundary {
             Some(boundary) if sequence >= boundary => Poll::Ready(Ok(None)),
             // Nobody is left who could still bring it.
-            _ if self.orphaned => Poll::Ready(Err(Error::Dropped)),
+            _ if self.orphaned || self.settled => Poll::Ready(Err(Error::Dropped)),
             _ => Poll::Pending,
         }
     }

@@ -21,6 +21,7 @@ use crate::{
         gauges::{Kind, Live},
         group::{self, Freshness, GroupConsumer},
     },
+    peaks::Peak,
 };
 
 /// Reads a track live. Its wishes count for the publisher as long as it lives.
@@ -253,6 +254,7 @@ impl TrackSubscriber {
                 let fresh = waiting[excess..].iter().position(|(_, group)| !late(group));
                 let skip = fresh.map_or(waiting.len(), |at| excess + at);
                 dropped = skip;
+                runtime.mark(Peak::Datagrams, waiting.len() - skip);
                 skip
             })
         });
