@@ -1,4 +1,4 @@
-//! The participants, and the sessions between them.
+//! The participants.
 
 use std::{
     cell::{Cell, RefCell},
@@ -8,27 +8,18 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{Either, select};
 use kio::Shared;
-use moq_net::{
-    Client, Config, Error, Origin, OriginConsumer, OriginProducer, Path, PathOwned, Runtime,
-    Server, Session, Stats,
-};
-use moq_worker_world::transport::Transport;
+use moq_net::{Origin, OriginProducer, PathOwned, Runtime, Session, Stats, Upstream, Upstreams};
+use moq_worker_world::executor::Task;
 
 use crate::{
+    bounds,
     plan::{Link, Role},
-    rogue,
-    stage::{Phase, Stage},
+    session::AFTERMATH,
+    stage::Stage,
+    topology::Tie,
     weather::Network,
 };
-
-/// How long a peer may take to introduce itself, as the relay has it.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a dial may take.
-const DIAL: Duration = Duration::from_secs(15);
-/// What remains of a session may take this long to notice.
-const AFTERMATH: Duration = Duration::from_secs(1);
 
 /// One participant.
 pub struct Actor {
@@ -46,21 +37,27 @@ pub struct Life {
     pub runtime: Runtime,
     /// What a relay carries, a publisher publishes, a viewer sees.
     pub origin: OriginProducer,
-    sessions: Cell<usize>,
+    /// Who is asked for what nobody has announced to it, by the link that leads there.
+    pub upstreams: BTreeMap<usize, Upstream>,
+    asking: Option<Task<()>>,
+    /// Its sessions, with the links they are of.
+    sessions: RefCell<BTreeMap<u64, (usize, Session)>>,
+    entered: Cell<u64>,
 }
 
 /// All participants.
 pub struct Cast {
     /// By node.
     pub actors: Vec<Actor>,
+    /// By link.
+    pub ways: Vec<Way>,
 }
 
-/// The prefixes as paths.
-fn paths(scope: &[&'static str]) -> Vec<Path<'static>> {
-    let parsed = scope.iter().map(|prefix| Path::parse(prefix));
-    parsed
-        .collect::<Result<_, _>>()
-        .expect("plans hold valid paths")
+/// Where a link leads now, and how.
+pub struct Way {
+    to: Cell<usize>,
+    open: Cell<usize>,
+    newest: Cell<Duration>,
 }
 
 impl Cast {
@@ -76,6 +73,7 @@ impl Cast {
                     view: RefCell::default(),
                 })
                 .collect(),
+            ways: stage.plan.links.iter().map(Way::new).collect(),
         })
     }
 
@@ -86,17 +84,118 @@ impl Cast {
     }
 }
 
+impl Way {
+    fn new(link: &Link) -> Self {
+        Self {
+            to: Cell::new(link.to),
+            open: Cell::new(0),
+            newest: Cell::default(),
+        }
+    }
+
+    /// The relay that is dialed next.
+    pub const fn to(&self) -> usize {
+        self.to.get()
+    }
+
+    /// It leads where it was asked to go; if that is nowhere, where it is meant to.
+    pub fn redirect(&self, stage: &Stage, index: usize, uri: Option<&str>) {
+        let number = uri.and_then(|uri| uri.strip_prefix("relay/"));
+        let relay = number.and_then(|number| number.parse().ok());
+        self.to.set(relay.unwrap_or(stage.plan.links[index].to));
+    }
+
+    /// A session is up.
+    pub fn opened(&self, stage: &Stage) {
+        if self.open.replace(self.open.get() + 1) == 0 {
+            stage.shake();
+        }
+        self.newest.set(stage.now());
+    }
+
+    /// When the newest session came up.
+    pub const fn newest(&self) -> Duration {
+        self.newest.get()
+    }
+
+    /// Whether another session than one from before `time` came up, long enough ago for everybody to know.
+    pub fn is_replaced(&self, stage: &Stage, time: Duration) -> bool {
+        let newest = self.newest.get();
+        self.open.get() > 1 && newest > time && newest + stage.spread() <= stage.now()
+    }
+
+    /// The session that came up at `opened` is over.
+    pub fn closed(&self, stage: &Stage, opened: Duration) {
+        if !self.is_replaced(stage, opened) {
+            stage.shake();
+        }
+        self.open.set(self.open.get() - 1);
+    }
+}
+
 impl Life {
     fn new(stage: &Rc<Stage>, node: usize, life: u64) -> Rc<Self> {
-        let relay = stage.plan.nodes[node].role == Role::Relay;
-        let runtime = stage.runtime(node, life, stage.limits(relay));
+        let role = stage.plan.nodes[node].role;
+        let runtime = stage.runtime(node, life, stage.limits(role == Role::Relay));
         // Nodes are known by their number, so that a trace can be read.
-        let origin = Origin::from(node as u64 + 1 + life * 100);
+        let origin = Origin::from(node as u64 + 1 + life * 100).produce(&runtime);
+        let links = stage.plan.links.iter().enumerate();
+        let above: Vec<usize> = links
+            .filter(|(_, link)| link.from == node)
+            .filter(|(_, link)| link.tie == Tie::Upstream || role == Role::Asker)
+            .map(|(index, _)| index)
+            .collect();
+        let mut upstreams = Upstreams::new(&origin, &runtime);
+        let all = above.iter().map(|index| (*index, upstreams.add()));
+        let all: BTreeMap<usize, Upstream> = all.collect();
         Rc::new(Self {
-            origin: origin.produce(&runtime),
+            asking: (!all.is_empty()).then(|| stage.executor.spawn(upstreams.run())),
+            upstreams: all,
+            origin,
             runtime,
-            sessions: Cell::new(0),
+            sessions: RefCell::default(),
+            entered: Cell::new(0),
         })
+    }
+
+    /// A session begins; it ends with the result.
+    pub fn enter(self: &Rc<Self>, index: usize, session: &Session) -> Seat {
+        let id = self.entered.replace(self.entered.get() + 1);
+        let entry = (index, session.clone());
+        self.sessions.borrow_mut().insert(id, entry);
+        Seat {
+            life: self.clone(),
+            id,
+        }
+    }
+
+    /// Its sessions, with the links they are of.
+    pub fn sessions(&self) -> Vec<(usize, Session)> {
+        self.sessions.borrow().values().cloned().collect()
+    }
+
+    /// What it holds besides what it was born with: its origins.
+    pub fn holds(&self) -> Stats {
+        let stats = self.runtime.stats();
+        let own = 1 + self.upstreams.len();
+        Stats {
+            origins: stats.origins.saturating_sub(own),
+            producers: stats.producers.saturating_sub(own),
+            ..stats
+        }
+    }
+}
+
+/// A session for as long as somebody has it.
+pub struct Seat {
+    life: Rc<Life>,
+    id: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let session = self.life.sessions.borrow_mut().remove(&self.id);
+        drop(session);
     }
 }
 
@@ -117,7 +216,7 @@ impl Actor {
     }
 
     /// Waits until it is there, or not.
-    async fn becomes(&self, up: bool) {
+    pub async fn becomes(&self, up: bool) {
         kio::wait(|waiter| {
             self.up.poll(waiter, |now| match *now == up {
                 true => Poll::Ready(()),
@@ -137,7 +236,7 @@ pub async fn restart(
     pause: Duration,
 ) {
     let actor = &cast.actors[node];
-    stage.disrupt();
+    stage.fault();
     stage.note(format_args!("fault node {node}: down"));
     actor.set_up(false);
     network.isolate(stage, node);
@@ -148,21 +247,25 @@ pub async fn restart(
     let last = actor.life.replace(next);
     vanished(stage, node, last);
     stage.sleep(pause).await;
-    stage.disrupt();
+    stage.fault();
     stage.note(format_args!("node {node}: up again"));
     actor.set_up(true);
 }
 
 /// Checks that nothing is left of a relay whose connections are all gone.
-fn vanished(stage: &Stage, node: usize, life: Rc<Life>) {
-    let sessions = life.sessions.get();
+fn vanished(stage: &Stage, node: usize, mut life: Rc<Life>) {
+    let sessions = life.sessions().len();
     if sessions > 0 {
         stage.violate(format_args!(
             "node {node}: {sessions} sessions outlived their connections"
         ));
     }
     let runtime = life.runtime.clone();
+    if let Some(asking) = Rc::get_mut(&mut life).and_then(|life| life.asking.take()) {
+        asking.cancel();
+    }
     drop(life);
+    bounds::high_water(stage, node, &runtime);
     empty(stage, node, runtime.stats());
 }
 
@@ -179,135 +282,5 @@ pub fn empty(stage: &Stage, node: usize, stats: Stats) {
     };
     if stats != left {
         stage.violate(format_args!("node {node}: left behind {stats:?}"));
-    }
-}
-
-/// Keeps link `index` connected until the end.
-pub async fn keep(stage: Rc<Stage>, cast: Rc<Cast>, network: Rc<Network>, index: usize) {
-    let link = stage.plan.links[index].clone();
-    let mut rng = stage.rng(0x1_0000 + index as u64);
-    let mut delay = 250;
-    for attempt in 0.. {
-        let ready = async {
-            cast.actors[link.from].becomes(true).await;
-            cast.actors[link.to].becomes(true).await;
-        };
-        let last = match stage.plan.nodes[link.from].role {
-            Role::Rogue => Phase::Heal,
-            _ => Phase::Leave,
-        };
-        if stage.until(last, ready).await.is_none() {
-            return;
-        }
-        let began = stage.now();
-        let (near, far) = network.connect(&stage, index, attempt);
-        stage.spawn(accept(stage.clone(), cast.clone(), link.clone(), far));
-        dial(&stage, &cast, index, near).await;
-        if stage.phase() >= Phase::Leave {
-            return;
-        }
-        delay = match stage.now() - began > Duration::from_secs(10) {
-            true => 250,
-            false => (delay * 2).min(5_000),
-        };
-        stage.sleep(rng.millis(delay / 2, delay)).await;
-    }
-}
-
-/// The dialing side of one connection, from its start to its end.
-async fn dial(stage: &Rc<Stage>, cast: &Rc<Cast>, index: usize, near: Transport) {
-    let link = &stage.plan.links[index];
-    let actor = &cast.actors[link.from];
-    let life = actor.life();
-    let mut config = Config::new(life.runtime.clone()).with_versions([link.version]);
-    match stage.plan.nodes[link.from].role {
-        Role::Relay => {
-            config.publish = Some(life.origin.consume());
-            config.subscribe = Some(life.origin.clone());
-        }
-        Role::Publisher => config.publish = Some(life.origin.consume()),
-        Role::Viewer => config.subscribe = Some(life.origin.clone()),
-        Role::Rogue => return rogue::misbehave(stage, link.from, near).await,
-    }
-    drop(life);
-    let operation = stage.operation(link.from, "connect");
-    let connected = stage.within(DIAL, Client::new(config).connect(near)).await;
-    let (session, driver) = match connected {
-        Some(Ok(connected)) => connected,
-        Some(Err(error)) => return stage.note(format_args!("link {index}: refused: {error}")),
-        None => return stage.note(format_args!("link {index}: no answer")),
-    };
-    let driver = stage.executor.spawn(driver);
-    let ready = stage.within(DIAL, session.ready()).await;
-    drop(operation);
-    stage.change();
-    match ready {
-        Some(Ok(())) => stage.note(format_args!("link {index}: up with {}", session.version())),
-        Some(Err(error)) => stage.note(format_args!("link {index}: not taken: {error}")),
-        None => stage.violate(format_args!(
-            "link {index}: neither ready nor refused in {DIAL:?}"
-        )),
-    }
-    live(stage, actor, index, session).await;
-    stage.change();
-    if stage.within(AFTERMATH, driver).await.is_none() {
-        stage.violate(format_args!(
-            "link {index}: the driver outlived its session"
-        ));
-    }
-}
-
-/// Waits for the end of a session, or ends it when its owner leaves.
-async fn live(stage: &Stage, actor: &Actor, index: usize, session: Session) {
-    let leave = select(
-        Box::pin(actor.becomes(false)),
-        Box::pin(stage.reached(Phase::Leave)),
-    );
-    match select(Box::pin(session.closed()), leave).await {
-        Either::Left((error, _)) => stage.note(format_args!("link {index}: ended: {error}")),
-        Either::Right(_) => {
-            stage.note(format_args!("link {index}: left"));
-            session.close(Error::Closed, "");
-        }
-    }
-}
-
-/// The accepting side of one connection, from its start to its end.
-async fn accept(stage: Rc<Stage>, cast: Rc<Cast>, link: Link, far: Transport) {
-    let life = cast.actors[link.to].life();
-    let mut config = Config::new(life.runtime.clone()).with_versions([link.version]);
-    config.path = Some("/".to_owned());
-    let server = Server::new(config);
-    let request = match stage.within(HANDSHAKE, server.accept(far)).await {
-        Some(Ok(request)) => request,
-        Some(Err(error)) => return stage.note(format_args!("node {}: refused: {error}", link.to)),
-        None => return stage.note(format_args!("node {}: no handshake", link.to)),
-    };
-    let (publish, subscribe) = rights(&stage, &life, link.from);
-    let (session, driver) = request.ok(publish, subscribe);
-    life.sessions.set(life.sessions.get() + 1);
-    stage.change();
-    let result = driver.await;
-    stage.change();
-    drop(session);
-    life.sessions.set(life.sessions.get() - 1);
-    stage.note(format_args!(
-        "node {}: session with {} ended: {result:?}",
-        link.to, link.from
-    ));
-}
-
-/// What a relay grants a node: what it may read, what it may publish.
-fn rights(
-    stage: &Stage,
-    life: &Life,
-    node: usize,
-) -> (Option<OriginConsumer>, Option<OriginProducer>) {
-    let node = &stage.plan.nodes[node];
-    let scope = paths(&node.scope);
-    match node.role {
-        Role::Relay => (Some(life.origin.consume()), Some(life.origin.clone())),
-        Role::Publisher => (None, life.origin.scope(&scope)),
-        Role::Viewer | Role::Rogue => (life.origin.consume().scope(&scope), None),
     }
 }

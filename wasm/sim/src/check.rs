@@ -20,6 +20,7 @@ use moq_net::{Error, GroupConsumer, Subscription, TrackSubscriber};
 use crate::{
     oracle::Suspects,
     plan::Family,
+    publisher::covers,
     rng::Rng,
     stage::{Phase, Stage},
 };
@@ -50,9 +51,17 @@ impl Reading {
         }
     }
 
+    /// Where a group may be from: from nowhere if the reader may not have it.
+    fn anybody(&self) -> Suspects {
+        if !covers(&self.stage.plan.nodes[self.node].scope, &self.path) {
+            return Suspects::default();
+        }
+        self.stage.ledger.borrow().suspects(&self.path, &self.track)
+    }
+
     /// Where the next group may be from.
     fn suspects(&self) -> Suspects {
-        let mut suspects = self.stage.ledger.borrow().suspects(&self.path, &self.track);
+        let mut suspects = self.anybody();
         if let Some(before) = &*self.suspects.borrow() {
             suspects.agree(before);
         }
@@ -95,10 +104,7 @@ pub async fn group(
     let _operation = stage.operation(reading.node, what);
     let mut suspects = match fetched {
         // What a path means may have changed since the rest was read.
-        true => stage
-            .ledger
-            .borrow()
-            .suspects(&reading.path, &reading.track),
+        true => reading.anybody(),
         false => reading.suspects(),
     };
     if !stage
@@ -441,7 +447,11 @@ fn ended(
 }
 
 /// Whether nothing happened since `began` that may cost a group or a track.
-fn calm(stage: &Stage, began: Duration) -> bool {
+fn calm(reading: &Reading, began: Duration) -> bool {
+    let stage = &reading.stage;
+    if stage.ledger.borrow().hijacked.contains(&reading.path) {
+        return false;
+    }
     let undisturbed = stage.disrupted() < began || stage.disrupted().is_zero();
     let lossy = [Family::Narrow, Family::Tight];
     undisturbed && !lossy.into_iter().any(|family| stage.plan.has(family))
@@ -454,7 +464,7 @@ fn failed(reading: &Reading, began: Duration, error: &Error) {
     };
     let ledger = reading.stage.ledger.borrow();
     let track = &ledger.publications[publication].tracks[&reading.track];
-    if let (Some(boundary), true) = (track.boundary, calm(&reading.stage, began)) {
+    if let (Some(boundary), true) = (track.boundary, calm(reading, began)) {
         reading.violate(
             boundary,
             &format!("is where the track ends, but it failed: {error}"),
@@ -465,7 +475,7 @@ fn failed(reading: &Reading, began: Duration, error: &Error) {
 /// Checks that nothing is missing without a cause.
 fn complete(reading: &Reading, suspects: &Suspects, began: Duration, delivered: &BTreeSet<u64>) {
     let stage = &reading.stage;
-    if !calm(stage, began) {
+    if !calm(reading, began) {
         return;
     }
     let Some(publication) = suspects.only() else {

@@ -4,15 +4,20 @@
 //! what breaks, and the order of all tasks. What is delivered is compared with an oracle that knows only what was published.
 //! A run first has faults; then they stop, and everything has to settle.
 
+pub mod ask;
+pub mod bounds;
 pub mod cast;
 pub mod check;
+pub mod forger;
 pub mod oracle;
 pub mod plan;
 pub mod publisher;
 pub mod rng;
 pub mod rogue;
 pub mod run;
+pub mod session;
 pub mod stage;
+pub mod topology;
 pub mod trace;
 pub mod viewer;
 pub mod weather;

@@ -2,9 +2,13 @@
 //!
 //! It knows nothing of sessions, relays or caches. A publisher enters what it is about to publish; a reader shows what it got.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
+use moq_net::TrackInfo;
 
 use crate::{rng::Rng, trace::fnv};
 
@@ -13,12 +17,16 @@ const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// One broadcast of one publisher, from its announcement to its end.
 pub struct Publication {
+    /// Who publishes it.
+    pub node: usize,
     /// The full path.
     pub path: &'static str,
     /// Whether its publisher was granted that path.
     pub granted: bool,
-    /// Whether it is announced now.
-    pub live: bool,
+    /// When it was announced.
+    pub begun: Duration,
+    /// When it was withdrawn.
+    pub ended: Option<Duration>,
     /// Its tracks by name.
     pub tracks: BTreeMap<String, Track>,
 }
@@ -28,12 +36,16 @@ pub struct Publication {
 pub struct Track {
     /// Whether frames carry timestamps, in milliseconds.
     pub timed: bool,
+    /// When it began.
+    pub begun: Duration,
     /// How long groups are kept by those who carry it.
     pub cache: Duration,
     /// Its groups.
     pub groups: BTreeMap<u64, Group>,
     /// The first sequence that never comes, once that was said.
     pub boundary: Option<u64>,
+    /// Its writer is done with it, one way or another.
+    pub over: bool,
 }
 
 /// One group of a track.
@@ -59,10 +71,14 @@ struct Frame {
 pub struct Ledger {
     /// The publications, the oldest first.
     pub publications: Vec<Publication>,
+    /// Paths that somebody claimed to have who has not.
+    pub forged: BTreeSet<String>,
+    /// Those of them to which the claimed way was perhaps better than that of whoever has them.
+    pub hijacked: BTreeSet<String>,
 }
 
 /// The publications that something delivered may be from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Suspects(Vec<usize>);
 
 impl Suspects {
@@ -82,22 +98,31 @@ impl Suspects {
 }
 
 impl Ledger {
-    /// A publication begins.
-    pub fn publish(&mut self, path: &'static str, granted: bool) -> usize {
+    /// A publication of `node` begins.
+    pub fn publish(
+        &mut self,
+        node: usize,
+        path: &'static str,
+        granted: bool,
+        now: Duration,
+    ) -> usize {
         self.publications.push(Publication {
+            node,
             path,
             granted,
-            live: true,
+            begun: now,
+            ended: None,
             tracks: BTreeMap::new(),
         });
         self.publications.len() - 1
     }
 
     /// A track begins.
-    pub fn track(&mut self, publication: usize, name: &str, timed: bool, cache: Duration) {
+    pub fn track(&mut self, publication: usize, name: &str, info: &TrackInfo, now: Duration) {
         let track = Track {
-            timed,
-            cache,
+            timed: info.timescale.is_some(),
+            begun: now,
+            cache: info.cache,
             ..Track::default()
         };
         self.publications[publication]
@@ -111,11 +136,45 @@ impl Ledger {
         tracks.get_mut(name).expect("tracks begin before groups")
     }
 
-    /// Whether a granted publication is announced on `path`.
-    pub fn is_live(&self, path: &str) -> bool {
-        let mut publications = self.publications.iter();
-        publications
-            .any(|publication| publication.live && publication.granted && publication.path == path)
+    /// Publications on `path` that were granted, by those whom `from` selects.
+    fn granted(
+        &self,
+        path: &str,
+        from: impl Fn(usize) -> bool,
+    ) -> impl Iterator<Item = (usize, &Publication)> {
+        let publications = self.publications.iter().enumerate();
+        publications.filter(move |(_, publication)| {
+            publication.granted && publication.path == path && from(publication.node)
+        })
+    }
+
+    /// Whether a granted publication, by one of those whom `from` selects, is announced on `path`.
+    pub fn is_live(&self, path: &str, from: impl Fn(usize) -> bool) -> bool {
+        self.granted(path, from)
+            .any(|(_, publication)| publication.ended.is_none())
+    }
+
+    /// Whether one of those whom `from` selects ever had `path`, or somebody claimed to.
+    pub fn was_claimed(&self, path: &str, from: impl Fn(usize) -> bool) -> bool {
+        self.granted(path, from).next().is_some() || self.forged.contains(path)
+    }
+
+    /// The publication that all who look at `path` have to agree on: the only one since `since`, and announced all the time.
+    pub fn undisputed(
+        &self,
+        path: &str,
+        since: Duration,
+        from: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        if self.hijacked.contains(path) {
+            return None;
+        }
+        let mut recent = self
+            .granted(path, from)
+            .filter(|(_, publication)| publication.ended.is_none_or(|ended| ended >= since));
+        let (index, publication) = recent.next()?;
+        let steady = publication.ended.is_none() && publication.begun < since;
+        (steady && recent.next().is_none()).then_some(index)
     }
 
     /// Where something of `track` below `path` may be from: what was granted there, now or before.

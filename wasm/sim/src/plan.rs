@@ -4,7 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use moq_net::Version;
 
-use crate::{rng::Rng, rogue};
+use crate::{
+    rng::Rng,
+    rogue,
+    topology::{self, Tie},
+};
 
 /// Paths that broadcasts have. Some are prefixes of others, by segment and only by letter.
 pub const PATHS: [&str; 8] = ["a", "a/b", "ab", "a/bc", "b", "b/c", "ba", "c/d/e"];
@@ -34,11 +38,15 @@ pub enum Family {
     Delays,
     /// Somebody breaks every rule.
     Rogue,
+    /// Sessions are asked to move, one or all of a relay.
+    Drains,
+    /// A relay announces what is not so.
+    Forger,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Jitter,
         Self::Resets,
         Self::Kills,
@@ -50,6 +58,8 @@ impl Family {
         Self::Tight,
         Self::Delays,
         Self::Rogue,
+        Self::Drains,
+        Self::Forger,
     ];
 
     /// Its name on the command line.
@@ -66,6 +76,8 @@ impl Family {
             Self::Tight => "tight",
             Self::Delays => "delays",
             Self::Rogue => "rogue",
+            Self::Drains => "drains",
+            Self::Forger => "forger",
         }
     }
 }
@@ -86,10 +98,21 @@ pub enum Role {
     Relay,
     /// Publishes.
     Publisher,
-    /// Reads.
+    /// Reads what is announced to it.
     Viewer,
+    /// Asks for paths, whether they are announced or not.
+    Asker,
     /// Breaks rules, with the rights of a viewer.
     Rogue,
+    /// Announces what is not so, with the rights of a relay.
+    Forger,
+}
+
+impl Role {
+    /// Whether what happens to it concerns anybody else.
+    pub const fn is_honest(self) -> bool {
+        !matches!(self, Self::Rogue | Self::Forger)
+    }
 }
 
 /// A participant.
@@ -106,8 +129,10 @@ pub struct Node {
 pub struct Link {
     /// The node that dials.
     pub from: usize,
-    /// The relay that is dialed.
+    /// The relay that is dialed, at first.
     pub to: usize,
+    /// What the two are to each other.
+    pub tie: Tie,
     /// The version both speak.
     pub version: Version,
     /// One way, without jitter.
@@ -129,6 +154,10 @@ pub struct Plan {
     pub families: BTreeSet<Family>,
     /// How long it may.
     pub safety: Duration,
+    /// The paths that publishers use.
+    pub paths: &'static [&'static str],
+    /// Whether a forger claims to have better ways to paths that others publish on; else it claims worse ones.
+    pub hijacks: bool,
 }
 
 impl Plan {
@@ -152,22 +181,16 @@ impl Plan {
             links: Vec::new(),
             families,
             safety: rng.millis(8_000, 25_000),
+            // Few paths are shared by many publishers.
+            paths: if rng.chance(25) { &PATHS[..2] } else { &PATHS },
+            hijacks: rng.chance(30),
         };
-        let relays = *rng.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 4, 6]);
-        let cyclic = this.relays(relays, &mut rng);
-        let clients = (12 - relays).min(rng.range(2, 6) as usize);
-        for index in 0..clients {
-            let role = match index {
-                0 => Role::Publisher,
-                1 => Role::Viewer,
-                _ => *rng.pick(&[Role::Publisher, Role::Viewer, Role::Viewer]),
-            };
-            this.client(role, relays, &mut rng);
+        let cyclic = topology::relays(&mut this, &mut rng);
+        let meshed = this.nodes.len();
+        if rng.chance(30) {
+            topology::edges(&mut this, &mut rng);
         }
-        if this.has(Family::Rogue) {
-            this.client(Role::Rogue, relays, &mut rng);
-            this.nodes.last_mut().expect("just added").scope = vec![*rng.pick(&PATHS)];
-        }
+        this.clients(meshed, &mut rng);
         // What a version promises is only seen whole where all speak it.
         if rng.chance(35) {
             let version = *rng.pick(&Version::ALL);
@@ -175,54 +198,64 @@ impl Plan {
                 link.version = version;
             }
         }
-        // Without hop ids on the wire a ring cannot tell what came back: published peers of those versions never form one.
-        if cyclic {
-            for link in &mut this.links {
-                if this.nodes[link.from].role == Role::Relay {
-                    link.version = *rng.pick(&LOOP_FREE);
-                }
-            }
-        }
         for link in &mut this.links {
-            if this.nodes[link.from].role == Role::Rogue {
+            let role = this.nodes[link.from].role;
+            // Without hop ids on the wire a ring cannot tell what came back: published peers of those versions never form one.
+            if role == Role::Forger || (cyclic && link.tie == Tie::Peer) {
+                link.version = *rng.pick(&LOOP_FREE);
+            }
+            if role == Role::Rogue {
                 link.version = rogue::VERSION;
             }
         }
         this
     }
 
+    /// Those who publish and read, and those who disturb them. The first `meshed` relays hear of everything.
+    fn clients(&mut self, meshed: usize, rng: &mut Rng) {
+        let relays = self.nodes.len();
+        let most = match relays {
+            0..7 => 6,
+            _ => 4,
+        };
+        for index in 0..rng.range(2, most) {
+            let role = match index {
+                0 => Role::Publisher,
+                1 => Role::Viewer,
+                _ => *rng.pick(&[
+                    Role::Publisher,
+                    Role::Publisher,
+                    Role::Viewer,
+                    Role::Viewer,
+                    Role::Viewer,
+                    Role::Asker,
+                ]),
+            };
+            self.client(role, relays, rng);
+        }
+        if relays > meshed {
+            self.client(Role::Asker, relays, rng);
+            self.links.last_mut().expect("just added").to =
+                rng.range(meshed as u64, relays as u64 - 1) as usize;
+        }
+        if self.has(Family::Rogue) {
+            self.client(Role::Rogue, relays, rng);
+            self.nodes.last_mut().expect("just added").scope = vec![*rng.pick(&PATHS)];
+        }
+        if self.has(Family::Forger) {
+            self.client(Role::Forger, meshed, rng);
+            let node = self.nodes.len() - 1;
+            self.nodes[node].scope = vec![""];
+            if meshed > 1 && rng.chance(40) {
+                let to = rng.below(meshed as u64) as usize;
+                self.link(node, to, Tie::Client, rng);
+            }
+        }
+    }
+
     /// Whether `family` is on.
     pub fn has(&self, family: Family) -> bool {
         self.families.contains(&family)
-    }
-
-    /// The relays and their links; whether there are several ways between two of them.
-    fn relays(&mut self, relays: usize, rng: &mut Rng) -> bool {
-        for index in 0..relays {
-            self.nodes.push(Node {
-                role: Role::Relay,
-                scope: vec![""],
-            });
-            if index > 0 {
-                let to = rng.below(index as u64) as usize;
-                self.link(index, to, rng);
-            }
-        }
-        let mut cyclic = false;
-        if relays > 2 && rng.chance(60) {
-            for _ in 0..rng.range(1, relays as u64) {
-                let from = rng.below(relays as u64) as usize;
-                let to = rng.below(relays as u64) as usize;
-                let known = self.links.iter().any(|link| {
-                    (link.from, link.to) == (from, to) || (link.from, link.to) == (to, from)
-                });
-                if from != to && !known {
-                    self.link(from, to, rng);
-                    cyclic = true;
-                }
-            }
-        }
-        cyclic
     }
 
     fn client(&mut self, role: Role, relays: usize, rng: &mut Rng) {
@@ -238,13 +271,15 @@ impl Plan {
         };
         self.nodes.push(Node { role, scope });
         let to = rng.below(relays as u64) as usize;
-        self.link(node, to, rng);
+        self.link(node, to, Tie::Client, rng);
     }
 
-    fn link(&mut self, from: usize, to: usize, rng: &mut Rng) {
+    /// Another link, of any version and latency.
+    pub(crate) fn link(&mut self, from: usize, to: usize, tie: Tie, rng: &mut Rng) {
         self.links.push(Link {
             from,
             to,
+            tie,
             version: *rng.pick(&Version::ALL),
             latency: rng.millis(1, 60),
         });
@@ -255,8 +290,9 @@ impl Plan {
         let families: Vec<&str> = self.families.iter().map(|family| family.name()).collect();
         let safety = self.safety.as_secs_f64();
         let mut lines = vec![format!(
-            "{:?}; faults for {safety:.1} s: {}",
+            "{:?}; {} paths; faults for {safety:.1} s: {}",
             self.mode,
+            self.paths.len(),
             families.join(", ")
         )];
         for (index, node) in self.nodes.iter().enumerate() {
@@ -266,11 +302,12 @@ impl Plan {
             let Link {
                 from,
                 to,
+                tie,
                 version,
                 latency,
             } = link;
             lines.push(format!(
-                "link {index}: {from} dials {to}, {version}, {latency:?}"
+                "link {index}: {from} dials {to} as {tie:?}, {version}, {latency:?}"
             ));
         }
         lines

@@ -11,7 +11,7 @@ use moq_net::{
 use crate::{
     cast::Cast,
     oracle,
-    plan::{Family, PATHS},
+    plan::Family,
     rng::Rng,
     stage::{Phase, Stage},
 };
@@ -36,11 +36,11 @@ pub async fn publish(stage: Rc<Stage>, cast: Rc<Cast>, node: usize, slot: u64) {
 
 /// One broadcast from its announcement to its end.
 async fn broadcast(stage: &Rc<Stage>, cast: &Rc<Cast>, node: usize, rng: &mut Rng) {
-    let path = *rng.pick(&PATHS);
+    let path = *rng.pick(stage.plan.paths);
     let granted = covers(&stage.plan.nodes[node].scope, path);
     let parsed = Path::parse(path).expect("a valid path");
     let life = cast.actors[node].life();
-    let publication = stage.ledger.borrow_mut().publish(path, granted);
+    let publication = stage.publish(node, path, granted);
     let broadcast = match life.origin.create_broadcast(&parsed) {
         Ok(broadcast) => broadcast,
         Err(error) => {
@@ -59,7 +59,7 @@ async fn broadcast(stage: &Rc<Stage>, cast: &Rc<Cast>, node: usize, rng: &mut Rn
     for name in &TRACKS[..rng.range(1, 3) as usize] {
         let info = info(rng);
         let mut ledger = stage.ledger.borrow_mut();
-        ledger.track(publication, name, info.timescale.is_some(), info.cache);
+        ledger.track(publication, name, &info, stage.now());
         drop(ledger);
         match broadcast.create_track(*name, info) {
             Ok(track) => {
@@ -153,7 +153,7 @@ async fn serve(
         stage
             .ledger
             .borrow_mut()
-            .track(publication, &name, info.timescale.is_some(), info.cache);
+            .track(publication, &name, &info, stage.now());
         let track = request.accept(info);
         let rng = rng.fork(made);
         let stage = stage.clone();
@@ -350,6 +350,7 @@ impl Writer {
 
     /// Ends the track as publishers do.
     fn end(mut self) {
+        self.log(|track, _| track.over = true);
         let careless = self.stage.plan.has(Family::Careless) && self.stage.phase() == Phase::Safety;
         let name = format!("{}/{}", self.publication, self.name);
         if careless && self.rng.chance(40) {

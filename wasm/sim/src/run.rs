@@ -3,9 +3,11 @@
 use std::{panic::AssertUnwindSafe, rc::Rc, time::Duration};
 
 use crate::{
+    ask, bounds,
     cast::{self, Cast},
     plan::{Family, Mode, Plan, Role},
     publisher::{self, covers},
+    session,
     stage::{Phase, Stage},
     viewer,
     weather::{self, Network},
@@ -47,7 +49,7 @@ pub struct Extra {
 }
 
 /// The ways in which the core can be broken on purpose, to see that a run notices.
-pub const MUTANTS: [&str; 14] = [
+pub const MUTANTS: [&str; 19] = [
     "skip-wake",
     "spin",
     "scope-by-letter",
@@ -62,6 +64,11 @@ pub const MUTANTS: [&str; 14] = [
     "lose-frame",
     "deliver-twice",
     "lose-update",
+    "unbounded",
+    "drain-for-ever",
+    "forget-standby",
+    "keep-loops",
+    "ask-in-circles",
 ];
 
 /// Runs `plan`.
@@ -82,7 +89,7 @@ fn perform(plan: Plan, aloud: bool) -> Outcome {
     start(&stage, &cast, &network);
     let main = direct(stage.clone(), cast.clone(), network.clone());
     let main = stage.executor.spawn(main);
-    stage.spawn(bounds(stage.clone(), cast.clone()));
+    stage.spawn(watch(stage.clone(), cast.clone(), network.clone()));
     let limit = Duration::from_secs(600);
     while !main.is_finished() && stage.violation().is_none() {
         let turn = std::panic::catch_unwind(AssertUnwindSafe(|| stage.executor.turn()));
@@ -120,7 +127,7 @@ fn perform(plan: Plan, aloud: bool) -> Outcome {
 /// Sets everybody going.
 fn start(stage: &Rc<Stage>, cast: &Rc<Cast>, network: &Rc<Network>) {
     for index in 0..stage.plan.links.len() {
-        stage.spawn(cast::keep(
+        stage.spawn(session::keep(
             stage.clone(),
             cast.clone(),
             network.clone(),
@@ -135,7 +142,8 @@ fn start(stage: &Rc<Stage>, cast: &Rc<Cast>, network: &Rc<Network>) {
                 }
             }
             Role::Viewer => stage.spawn(viewer::view(stage.clone(), cast.clone(), node)),
-            Role::Relay | Role::Rogue => {}
+            Role::Asker => stage.spawn(ask::ask(stage.clone(), cast.clone(), node)),
+            Role::Relay | Role::Rogue | Role::Forger => {}
         }
     }
     if [Family::Resets, Family::Kills, Family::Silence]
@@ -143,6 +151,9 @@ fn start(stage: &Rc<Stage>, cast: &Rc<Cast>, network: &Rc<Network>) {
         .any(|family| stage.plan.has(family))
     {
         stage.spawn(weather::storm(stage.clone(), network.clone(), Phase::Heal));
+    }
+    if stage.plan.has(Family::Drains) {
+        stage.spawn(session::drains(stage.clone(), cast.clone()));
     }
     if stage.plan.has(Family::Churn) {
         stage.spawn(churn(stage.clone(), cast.clone(), network.clone()));
@@ -208,11 +219,18 @@ fn disagreement(stage: &Stage, cast: &Cast) -> Option<String> {
         }
         let view = cast.actors[node].view.borrow();
         for path in crate::plan::PATHS {
-            let due = ledger.is_live(path) && covers(&plan.scope, path);
+            let from = |publisher| stage.plan.hears(node, publisher);
+            let due = ledger.is_live(path, from) && covers(&plan.scope, path);
             if due != view.contains_key(path) {
                 let verb = if due { "does not see" } else { "still sees" };
                 return Some(format!("node {node} {verb} {path}"));
             }
+        }
+        let stray = view
+            .keys()
+            .find(|path| !crate::plan::PATHS.contains(&path.as_str()));
+        if let Some(path) = stray {
+            return Some(format!("node {node} still sees {path}"));
         }
     }
     None
@@ -235,79 +253,63 @@ async fn churn(stage: Rc<Stage>, cast: Rc<Cast>, network: Rc<Network>) {
             cast::restart(&stage, &cast, &network, node, pause).await;
             continue;
         }
-        stage.disrupt();
+        if !stage.plan.nodes[node].role.is_honest() {
+            continue;
+        }
+        stage.fault();
         stage.note(format_args!("fault node {node}: away for {pause:?}"));
         cast.actors[node].set_up(false);
         stage.sleep(pause).await;
-        stage.disrupt();
+        stage.fault();
         cast.actors[node].set_up(true);
     }
 }
 
-/// Checks that everybody left nothing behind.
+/// Checks that everybody left nothing behind, and that nobody's queues were ever too long.
 fn leftovers(stage: &Rc<Stage>, cast: &Cast) {
-    if stage.plan.mode == Mode::Storm {
-        return;
-    }
     for (node, actor) in cast.actors.iter().enumerate() {
-        let stats = actor.life().runtime.stats();
-        // The origin itself is still there.
-        let stats = moq_net::Stats {
-            origins: stats.origins.saturating_sub(1),
-            producers: stats.producers.saturating_sub(1),
-            ..stats
-        };
-        cast::empty(stage, node, stats);
+        let life = actor.life();
+        bounds::high_water(stage, node, &life.runtime);
+        if stage.plan.mode == Mode::Heal {
+            cast::empty(stage, node, life.holds());
+        }
     }
 }
 
-/// Checks all along that no queue is longer than its bound.
-async fn bounds(stage: Rc<Stage>, cast: Rc<Cast>) {
+/// Checks all along that caches are bounded, and that announcements come to rest whenever nothing changes.
+async fn watch(stage: Rc<Stage>, cast: Rc<Cast>, network: Rc<Network>) {
     loop {
         stage.sleep(Duration::from_millis(250)).await;
         for (node, actor) in cast.actors.iter().enumerate() {
-            let life = actor.life();
-            let (stats, limits) = (life.runtime.stats(), life.runtime.limits().clone());
-            let links = stage.plan.links.iter();
-            let sessions = 1 + links
-                .filter(|link| link.from == node || link.to == node)
-                .count();
-            // The newest group of a track is never given up, so one of each may be on top of the cache.
-            let newest = stats.tracks * (limits.group_bytes + limits.max_frame);
-            let gauges = [
-                (
-                    "cached bytes",
-                    stats.cached_bytes,
-                    limits.cache_bytes + newest,
-                ),
-                (
-                    "served subscriptions",
-                    stats.served_subscriptions,
-                    sessions * limits.subscriptions,
-                ),
-                (
-                    "announcements",
-                    stats.announcements,
-                    sessions * limits.announces,
-                ),
-                (
-                    "upstream fetches",
-                    stats.upstream_fetches,
-                    stats.tracks * limits.fetches,
-                ),
-                (
-                    "unfinished frames",
-                    stats.assembly_bytes,
-                    2 * sessions * (limits.max_frame + limits.assembly_bytes),
-                ),
-            ];
-            for (what, held, bound) in gauges {
-                if held > bound {
-                    stage.violate(format_args!(
-                        "node {node}: {held} {what}, where {bound} is the bound"
-                    ));
-                }
-            }
+            bounds::cache(&stage, node, &actor.life().runtime);
+        }
+        if stage.phase() > Phase::Safety {
+            // By what is gone first, and then by what takes its place.
+            rest(&stage, &network, 2 * links(&stage));
+        }
+    }
+}
+
+/// The most links that news can pass one after the other, and one for good measure: R18.
+fn links(stage: &Stage) -> u32 {
+    stage.plan.relay_count() as u32 + 1
+}
+
+/// Checks that nothing was announced later than so many link delays after the last change.
+fn rest(stage: &Stage, network: &Network, links: u32) {
+    let limit = stage.changed() + links * stage.plan.latency();
+    for index in 0..stage.plan.links.len() {
+        let Some(breaker) = network.breaker(index) else {
+            continue;
+        };
+        let last = [0, 1].map(|side| breaker.written(side, ANNOUNCE, false).last);
+        let last = last.into_iter().max().unwrap_or_default();
+        if last > limit {
+            stage.violate(format_args!(
+                "link {index}: announcements at {:.3} s, though the last change was at {:.3} s",
+                last.as_secs_f64(),
+                stage.changed().as_secs_f64()
+            ));
         }
     }
 }
@@ -322,25 +324,9 @@ const IDLE: Duration = Duration::from_secs(20);
 /// Checks that announcements come to rest after the last change, and that an idle network is idle.
 async fn quiet(stage: &Rc<Stage>, network: &Network) {
     // Everything was withdrawn by now; linger, probes and the like come to their ends.
-    let rest = stage.changed().saturating_sub(stage.now());
-    stage.sleep(rest + CALM).await;
-    let changed = stage.changed();
-    // A new session takes two round trips before it is told what there is.
-    let spread = (stage.plan.relay_count() as u32 + 5) * stage.plan.latency();
-    for index in 0..stage.plan.links.len() {
-        let Some(breaker) = network.breaker(index) else {
-            continue;
-        };
-        let last = [0, 1].map(|side| breaker.written(side, ANNOUNCE, false).last);
-        let last = last.into_iter().max().unwrap_or_default();
-        if last > changed + spread {
-            stage.violate(format_args!(
-                "link {index}: announcements at {:.3} s, though the last change was at {:.3} s",
-                last.as_secs_f64(),
-                changed.as_secs_f64()
-            ));
-        }
-    }
+    let left = stage.changed().saturating_sub(stage.now());
+    stage.sleep(left + CALM).await;
+    rest(stage, network, links(stage));
     let (began, before) = (stage.now(), stage.executor.polls());
     stage.sleep(IDLE).await;
     let polls = stage.executor.polls() - before;

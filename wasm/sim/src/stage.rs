@@ -68,6 +68,8 @@ pub struct Stage {
     disrupted: Cell<Duration>,
     delivered: Cell<u64>,
     changed: Cell<Duration>,
+    shaken: Cell<Duration>,
+    drained: Cell<Duration>,
 }
 
 impl Stage {
@@ -87,6 +89,8 @@ impl Stage {
             disrupted: Cell::new(Duration::ZERO),
             delivered: Cell::new(0),
             changed: Cell::new(Duration::ZERO),
+            shaken: Cell::new(Duration::ZERO),
+            drained: Cell::new(Duration::ZERO),
             plan,
         })
     }
@@ -194,6 +198,12 @@ impl Stage {
         (self.operations.get(), self.settled.get())
     }
 
+    /// A connection or a participant was taken away now.
+    pub fn fault(&self) {
+        self.disrupt();
+        self.shake();
+    }
+
     /// Something was broken now, so that losses have a cause.
     pub fn disrupt(&self) {
         self.disrupt_at(self.now());
@@ -209,15 +219,27 @@ impl Stage {
         self.disrupted.get()
     }
 
+    /// A publication begins now.
+    pub fn publish(&self, node: usize, path: &'static str, granted: bool) -> usize {
+        self.change();
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.publish(node, path, granted, self.now())
+    }
+
     /// A publication was withdrawn now.
     pub fn withdraw(&self, publication: usize) {
-        self.ledger.borrow_mut().publications[publication].live = false;
+        self.ledger.borrow_mut().publications[publication].ended = Some(self.now());
         self.change();
     }
 
-    /// What there is to announce, or who hears of it, changed now.
+    /// What there is to announce changed now.
     pub fn change(&self) {
         self.change_at(self.now());
+    }
+
+    /// Who hears of it changed now: a session takes two round trips before it is told what there is.
+    pub fn reconnect(&self) {
+        self.change_at(self.now() + 4 * self.plan.latency());
     }
 
     /// The same, at a time to come.
@@ -225,7 +247,47 @@ impl Stage {
         self.changed.set(self.changed.get().max(time));
     }
 
-    /// When that changed last.
+    /// A way by which announcements come is gone, or new: for a while they may be missing.
+    pub fn shake(&self) {
+        self.shake_at(self.now());
+    }
+
+    /// The same, at a time to come.
+    pub fn shake_at(&self, time: Duration) {
+        self.shaken.set(self.shaken.get().max(time));
+    }
+
+    /// Somebody was asked to move: until then a session takes no requests, and there may be no other.
+    pub fn drain_until(&self, time: Duration) {
+        self.drained.set(self.drained.get().max(time));
+    }
+
+    /// The time since which every request must find its way; `None` if there is none.
+    pub fn open_since(&self) -> Option<Duration> {
+        let since = self.known_since()?;
+        let open = self.disrupted.get().max(self.drained.get()) < since;
+        open.then_some(since)
+    }
+
+    /// How long it may take until everybody knows of a change.
+    pub fn spread(&self) -> Duration {
+        let relays = self.plan.relay_count() as u32;
+        let jitter = match self.plan.has(Family::Jitter) {
+            true => Duration::from_secs(1),
+            false => Duration::ZERO,
+        };
+        // Every link may be passed twice: by what is gone, and by what takes its place.
+        2 * (relays + 2) * (self.plan.latency() + jitter) + Duration::from_secs(2)
+    }
+
+    /// The time since which what was announced, and still is, must be known everywhere; `None` if there is none.
+    pub fn known_since(&self) -> Option<Duration> {
+        let since = self.now().checked_sub(self.spread())?;
+        let steady = self.shaken.get() < since && !self.plan.has(Family::Narrow);
+        steady.then_some(since)
+    }
+
+    /// When what there is to announce, or who hears of it, changed last.
     pub fn changed(&self) -> Duration {
         self.changed.get()
     }
@@ -265,7 +327,11 @@ impl Stage {
                 max_frame: 64 << 10,
                 assembly_bytes: 64 << 10,
                 datagrams: 4,
+                viewer_bytes: 24 << 10,
                 fetches: 2,
+                total_fetches: 3,
+                subscriptions: 8,
+                broadcast_requests: 2,
                 group_requests: 4,
                 track_requests: 4,
                 ..limits

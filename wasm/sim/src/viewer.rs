@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// So many things one viewer does at a time.
-const HANDS: usize = 10;
+pub const HANDS: usize = 10;
 
 /// What a viewer does, until the end.
 pub async fn view(stage: Rc<Stage>, cast: Rc<Cast>, node: usize) {
@@ -32,7 +32,14 @@ pub async fn view(stage: Rc<Stage>, cast: Rc<Cast>, node: usize) {
                 return stage.violate(format_args!("node {node}: announcements ended"));
             }
             Some(Some(Some((path, event)))) => {
-                news(&stage, node, &path, &event, known.contains_key(&path));
+                news(
+                    &stage,
+                    &cast,
+                    node,
+                    &path,
+                    &event,
+                    known.contains_key(&path),
+                );
                 let mut view = cast.actors[node].view.borrow_mut();
                 match event.broadcast() {
                     Some(broadcast) => {
@@ -72,7 +79,14 @@ pub async fn view(stage: Rc<Stage>, cast: Rc<Cast>, node: usize) {
 }
 
 /// Checks one announcement.
-fn news(stage: &Stage, node: usize, path: &PathOwned, event: &Announced, known: bool) {
+fn news(
+    stage: &Rc<Stage>,
+    cast: &Rc<Cast>,
+    node: usize,
+    path: &PathOwned,
+    event: &Announced,
+    known: bool,
+) {
     let (what, broadcast) = match event {
         Announced::Active(broadcast) => ("active", Some(broadcast)),
         Announced::Restart(broadcast) => ("restart", Some(broadcast)),
@@ -87,15 +101,25 @@ fn news(stage: &Stage, node: usize, path: &PathOwned, event: &Announced, known: 
     if !covers(&stage.plan.nodes[node].scope, path.as_str()) {
         stage.violate(format_args!("node {node}: {path} is outside of its scope"));
     }
-    let publications = &stage.ledger.borrow().publications;
-    let granted = publications
-        .iter()
-        .any(|publication| publication.granted && publication.path == path.as_str());
-    if broadcast.is_some() && !granted {
+    let ledger = stage.ledger.borrow();
+    let from = |publisher| stage.plan.hears(node, publisher);
+    if broadcast.is_some() && !ledger.was_claimed(path.as_str(), from) {
         stage.violate(format_args!(
-            "node {node}: {path} was never granted to anybody"
+            "node {node}: {path} was never granted to anybody it hears of"
         ));
     }
+    if let (None, Some(since)) = (broadcast, stage.known_since())
+        && let Some(publication) = ledger.undisputed(path.as_str(), since, from)
+    {
+        stage.spawn(back(
+            stage.clone(),
+            cast.clone(),
+            node,
+            path.clone(),
+            publication,
+        ));
+    }
+    drop(ledger);
     if let Some(broadcast) = broadcast {
         let mut hops: Vec<u64> = broadcast.info().hops.iter().map(|hop| hop.id).collect();
         let length = hops.len();
@@ -117,17 +141,81 @@ fn news(stage: &Stage, node: usize, path: &PathOwned, event: &Announced, known: 
     }
 }
 
+/// Checks that a path which ended although it is there is back at once: versions before 05 can tell of another route only like
+/// that.
+async fn back(stage: Rc<Stage>, cast: Rc<Cast>, node: usize, path: PathOwned, publication: usize) {
+    stage.sleep(Duration::from_millis(10)).await;
+    let gone = stage.ledger.borrow().publications[publication]
+        .ended
+        .is_some();
+    if !gone && !cast.actors[node].view.borrow().contains_key(&path) {
+        stage.violate(format_args!(
+            "node {node}: {path} ended although {publication} is there"
+        ));
+    }
+}
+
 /// One thing a viewer does.
-struct Task {
-    stage: Rc<Stage>,
-    life: Rc<Life>,
-    node: usize,
-    path: PathOwned,
-    rng: Rng,
+pub struct Task {
+    /// Where it happens.
+    pub stage: Rc<Stage>,
+    /// The viewer.
+    pub life: Rc<Life>,
+    /// Its number.
+    pub node: usize,
+    /// What it is about.
+    pub path: PathOwned,
+    /// What it decides by.
+    pub rng: Rng,
 }
 
 impl Task {
-    async fn run(mut self, broadcast: BroadcastConsumer) {
+    /// Asks for the broadcast before anything else.
+    pub async fn seek(self) {
+        let (stage, node, path) = (self.stage.clone(), self.node, self.path.clone());
+        let due = self.due();
+        let operation = stage.operation(node, format!("asking for {path}"));
+        let answer = match self.life.origin.consume().request_broadcast(&path) {
+            Ok(pending) => pending.await,
+            Err(error) => Err(error),
+        };
+        drop(operation);
+        stage.note(format_args!(
+            "node {node}: asks for {path}: {:?}",
+            answer.as_ref().map(|_| ())
+        ));
+        match answer {
+            Ok(broadcast) => self.run(broadcast).await,
+            Err(error) if due.is_some() && due == self.due() => stage.violate(format_args!(
+                "node {node}: {path} is there, but asking for it ends with {error}"
+            )),
+            Err(_) => {}
+        }
+    }
+
+    /// The publication that this viewer must get when it asks: everybody knows it, and nothing is in its way.
+    fn due(&self) -> Option<usize> {
+        let stage = &self.stage;
+        let since = stage.open_since()?;
+        let scope = &stage.plan.nodes[self.node].scope;
+        if stage.plan.has(Family::Tight) || !covers(scope, self.path.as_str()) {
+            return None;
+        }
+        let from = |publisher| stage.plan.reaches(self.node, publisher);
+        let ledger = stage.ledger.borrow();
+        ledger.undisputed(self.path.as_str(), since, from)
+    }
+
+    /// The same, if it has a track that is being written all the time.
+    fn due_track(&self, name: &str) -> Option<usize> {
+        let publication = self.due()?;
+        let ledger = self.stage.ledger.borrow();
+        let track = ledger.publications[publication].tracks.get(name)?;
+        (!track.over && track.begun < self.stage.open_since()?).then_some(publication)
+    }
+
+    /// Does something with the broadcast.
+    pub async fn run(mut self, broadcast: BroadcastConsumer) {
         let stage = self.stage.clone();
         if self.rng.chance(5) {
             self.request().await;
@@ -220,6 +308,7 @@ impl Task {
     async fn subscribe(&mut self, track: &TrackConsumer) {
         let stage = self.stage.clone();
         let wish = self.wish(track);
+        let due = self.due_track(track.name());
         let operation = stage.operation(self.node, "subscribe");
         let pending = match track.subscribe(wish) {
             Ok(pending) => pending,
@@ -243,6 +332,16 @@ impl Task {
             track.name(),
             answer.as_ref().map(|_| ())
         ));
+        if let (Err(error), Some(_)) = (&answer, due)
+            && due == self.due_track(track.name())
+        {
+            stage.violate(format_args!(
+                "node {}: {}/{} is there, but subscribing ends with {error}",
+                self.node,
+                self.path,
+                track.name()
+            ));
+        }
         if let Ok(subscriber) = answer {
             check::track(
                 &stage,

@@ -104,8 +104,8 @@ pub struct Network {
 
 struct Link {
     sky: Sky,
-    /// Connections that some end still has, the newest last.
-    breakers: RefCell<Vec<Breaker>>,
+    /// Connections that some end still has, with the relays they lead to; the newest last.
+    breakers: RefCell<Vec<(usize, Breaker)>>,
 }
 
 impl Network {
@@ -120,8 +120,14 @@ impl Network {
         })
     }
 
-    /// A new connection over link `index`: the end that dials, the end that accepts.
-    pub fn connect(&self, stage: &Stage, index: usize, attempt: u64) -> (Transport, Transport) {
+    /// A new connection over link `index` to relay `to`: the end that dials, the end that accepts.
+    pub fn connect(
+        &self,
+        stage: &Stage,
+        index: usize,
+        to: usize,
+        attempt: u64,
+    ) -> (Transport, Transport) {
         let plan = &stage.plan.links[index];
         let mut rng = stage.rng(((index as u64) << 40) | (attempt << 8) | 1);
         let calm = self.links[index].sky.lock().calm;
@@ -152,34 +158,40 @@ impl Network {
         };
         let ends = pair_over(options, stage.clock.clone(), wire);
         let mut breakers = self.links[index].breakers.borrow_mut();
-        breakers.retain(|breaker| breaker.is_open(0) || breaker.is_open(1));
-        breakers.push(ends.0.breaker());
+        breakers.retain(|(_, breaker)| breaker.is_open(0) || breaker.is_open(1));
+        breakers.push((to, ends.0.breaker()));
         drop(breakers);
         ends
     }
 
     /// The connection that link `index` has, or had last.
     pub fn breaker(&self, index: usize) -> Option<Breaker> {
-        self.links[index].breakers.borrow().last().cloned()
+        let breakers = self.links[index].breakers.borrow();
+        breakers.last().map(|(_, breaker)| breaker.clone())
     }
 
     /// Cuts all connections of `node`.
     pub fn isolate(&self, stage: &Stage, node: usize) {
         for (index, link) in stage.plan.links.iter().enumerate() {
-            if link.from == node || link.to == node {
-                // One end may still hold what the other has given up long ago.
-                let breakers = self.links[index].breakers.borrow().clone();
-                breakers.iter().for_each(Breaker::kill);
+            // One end may still hold what the other has given up long ago.
+            let breakers = self.links[index].breakers.borrow().clone();
+            for (to, breaker) in breakers {
+                if link.from == node || to == node {
+                    breaker.kill();
+                }
             }
         }
     }
 
     /// From now on the weather is fair. Narrow connections are given up for wide ones.
     pub fn clear(&self, stage: &Stage) {
+        // What is on its way may still take as long as it took before.
+        stage.change_at(stage.now() + Duration::from_secs(1));
         for link in &self.links {
             if stage.plan.has(Family::Narrow) {
-                stage.disrupt();
-                link.breakers.borrow().iter().for_each(Breaker::kill);
+                stage.fault();
+                let breakers = link.breakers.borrow().clone();
+                breakers.iter().for_each(|(_, breaker)| breaker.kill());
             }
             let mut state = link.sky.lock();
             state.calm = true;
@@ -232,7 +244,7 @@ pub async fn storm(stage: Rc<Stage>, network: Rc<Network>, phase: Phase) {
                 }
             }
             Family::Kills => {
-                stage.disrupt();
+                stage.fault();
                 stage.note(format_args!("fault link {index}: killed"));
                 breaker.kill();
             }
@@ -257,6 +269,7 @@ fn silence(
     // What was said meanwhile is heard then.
     stage.change_at(now + length);
     stage.disrupt_at(now + length + IDLE);
+    stage.shake_at(now + length + IDLE);
     stage.note(format_args!(
         "fault link {index}: silent from {sides:?} for {length:?}"
     ));
