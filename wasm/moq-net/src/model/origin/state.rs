@@ -356,7 +356,7 @@ mod tests {
         let mut serve = |name: String| {
             let broadcast = BroadcastInfo::new().produce(&runtime);
             let path = Path::parse(&name).unwrap().into_owned();
-            state.serve(&path, &broadcast.consume());
+            state.serve(&path, &broadcast.consume(), Later::Everybody);
             (broadcast, state.served.len())
         };
         let open: Vec<_> = (0..50).map(|name| serve(format!("open/{name}"))).collect();
