@@ -34,7 +34,8 @@ pub async fn ask(stage: Rc<Stage>, cast: Rc<Cast>, node: usize) {
         if Rc::strong_count(&hands) > HANDS || stage.phase() > Phase::Heal {
             continue;
         }
-        let path = Path::parse(*rng.pick(&PATHS)).expect("a valid path");
+        let name: &&str = rng.pick(&PATHS);
+        let path = Path::parse(name).expect("a valid path");
         let task = Task {
             stage: stage.clone(),
             life: life.clone(),

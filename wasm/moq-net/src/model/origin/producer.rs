@@ -79,8 +79,7 @@ impl OriginProducer {
             return Err(Error::Unauthorized);
         }
         let broadcast = broadcast.consume();
-        let loops = broadcast.info().hops.contains(self.info());
-        if loops && !kio::fault::mutant("keep-loops") {
+        if broadcast.info().hops.contains(self.info()) {
             return Err(Error::Duplicate);
         }
         let shared = self.owner.shared.clone();
