@@ -96,6 +96,11 @@ impl Held {
         }
     }
 
+    /// Takes note of how long a queue of this session is now.
+    pub(crate) fn mark_queue(&self, peak: Peak, held: usize) {
+        self.runtime.mark(peak, held);
+    }
+
     pub(crate) fn get(&self, gauge: Gauge) -> usize {
         self.counts[gauge as usize].load(Ordering::Relaxed)
     }

@@ -16,6 +16,8 @@ pub struct Peaks {
     pub assembly_bytes: usize,
     /// Bytes of groups that waited to be sent to one session. A single group may be larger.
     pub viewer_bytes: usize,
+    /// Groups on their way to one session (`viewer_groups`, or `peer_viewer_groups`).
+    pub viewer_groups: usize,
     /// Announcements of one session (`announces`, or `peer_announces`).
     pub announces: usize,
     /// Announce streams of one session.
@@ -45,6 +47,7 @@ pub(crate) enum Peak {
     GroupFrames,
     Assembly,
     Unsent,
+    Groups,
     Announcements,
     Interests,
     Subscriptions,
@@ -68,7 +71,7 @@ impl Peak {
             Gauge::Announcements => Self::Announcements,
             Gauge::Interests => Self::Interests,
             Gauge::Subscriptions => Self::Subscriptions,
-            Gauge::Streams => return None,
+            Gauge::Streams | Gauge::Sending => return None,
         })
     }
 }
@@ -94,6 +97,7 @@ impl Marks {
             group_frames: mark(Peak::GroupFrames),
             assembly_bytes: mark(Peak::Assembly),
             viewer_bytes: mark(Peak::Unsent),
+            viewer_groups: mark(Peak::Groups),
             announces: mark(Peak::Announcements),
             interests: mark(Peak::Interests),
             subscriptions: mark(Peak::Subscriptions),

@@ -21,6 +21,11 @@ pub fn high_water(stage: &Stage, node: usize, runtime: &Runtime) {
             peaks.viewer_bytes,
             limits.viewer_bytes.max(group),
         ),
+        (
+            "viewer_groups",
+            peaks.viewer_groups,
+            limits.viewer_groups.max(limits.peer_viewer_groups),
+        ),
         ("announces", peaks.announces, limits.announces),
         ("interests", peaks.interests, limits.interests),
         ("subscriptions", peaks.subscriptions, limits.subscriptions),

@@ -12,6 +12,7 @@ use crate::{
     held::{Gauge, Held, Seat},
     lite::session::kio_poll,
     map::Map,
+    peaks::Peak,
 };
 
 /// The groups on their way to one peer, and what of them waits. Both are bounded, and the oldest group makes way.
@@ -100,6 +101,7 @@ impl Pins {
             losers.push(oldest.given_up);
         }
         self.held.mark(Gauge::Unsent);
+        self.held.mark_queue(Peak::Groups, table.live.len());
         drop(table);
         // It wakes them, so no lock may be held.
         for loser in losers {
