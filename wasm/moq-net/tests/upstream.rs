@@ -362,6 +362,48 @@ fn a_request_waits_for_an_upstream_that_is_on_its_way() {
 }
 
 #[test]
+fn an_upstream_that_is_away_is_not_taken_for_one_that_has_nothing() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let edge = Relay::new(&net, 1, 1);
+        let above = net.origin(2);
+        let (_broadcast, track) = publish(&above, "room");
+        // Never announced to the edge: what it serves is put together.
+        let middle = Relay::new(&net, 3, 1);
+        let _up = middle.dial(&net, 0, version, &above);
+        let link = edge.dial(&net, 0, version, &middle.origin);
+        let room = net
+            .executor
+            .run_until(async {
+                edge.origin
+                    .consume()
+                    .request_broadcast(&path("room"))?
+                    .await
+            })
+            .expect("served");
+        link.client_end.kill();
+        net.executor.run_until_idle();
+        let asked = net
+            .executor
+            .run_until(async { room.track("v")?.subscribe(None)?.await });
+        assert_eq!(asked.err(), Some(Error::Dropped), "{version}");
+
+        // Who asks again gets it as soon as the upstream is back.
+        let origin = edge.origin.clone();
+        let waiting = net
+            .executor
+            .spawn(async move { subscribe(&origin, "room").await });
+        net.executor.advance(Duration::from_secs(1));
+        assert!(!waiting.is_finished(), "{version}");
+        let _again = edge.dial(&net, 0, version, &middle.origin);
+        let mut reader = net.executor.run_until(waiting).expect("served again");
+        track.write_frame("x").unwrap();
+        let read = net.executor.run_until(frame(&mut reader));
+        assert_eq!(read, Ok(Some(b"x".to_vec())), "{version}");
+    }
+}
+
+#[test]
 fn what_is_served_again_under_the_same_path_is_not_taken_for_what_it_was() {
     for version in [Version::Lite04, Version::Lite05, Version::Lite06] {
         let net = Net::new();

@@ -91,11 +91,11 @@ async fn pass(
             reason = Some(error);
         }
     }
-    if left_out {
+    // The same if there was nobody to ask: that all are gone says nothing about what they have, and who asks again waits for one.
+    if left_out || reason.is_none() {
         *over.lock() = true;
-        reason = reason.or(Some(Error::Dropped));
     }
-    request.reject(reason.unwrap_or(Error::NotFound));
+    request.reject(reason.unwrap_or(Error::Dropped));
 }
 
 /// The upstreams that can be asked now, those that have announced the path first.
