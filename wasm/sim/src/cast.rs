@@ -108,7 +108,7 @@ impl Way {
     /// A session is up.
     pub fn opened(&self, stage: &Stage) {
         if self.open.replace(self.open.get() + 1) == 0 {
-            stage.shake();
+            stage.link(true);
         }
         self.newest.set(stage.now());
     }
@@ -129,7 +129,9 @@ impl Way {
         if !self.is_replaced(stage, opened) {
             stage.shake();
         }
-        self.open.set(self.open.get() - 1);
+        if self.open.replace(self.open.get() - 1) == 1 {
+            stage.link(false);
+        }
     }
 }
 

@@ -13,6 +13,9 @@ use crate::{
 /// Paths that broadcasts have. Some are prefixes of others, by segment and only by letter.
 pub const PATHS: [&str; 8] = ["a", "a/b", "ab", "a/bc", "b", "b/c", "ba", "c/d/e"];
 
+/// No delivery is later than its link's latency says by more than this.
+const JITTER: Duration = Duration::from_millis(800);
+
 /// What may go wrong. Each family is fully on or fully off, since a little of everything hides what each does alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
@@ -253,6 +256,11 @@ impl Plan {
         }
     }
 
+    /// Whether what happens to a link concerns anybody but the one who dials.
+    pub fn is_honest(&self, link: &Link) -> bool {
+        self.nodes[link.from].role.is_honest()
+    }
+
     /// Whether `family` is on.
     pub fn has(&self, family: Family) -> bool {
         self.families.contains(&family)
@@ -317,6 +325,14 @@ impl Plan {
     pub fn latency(&self) -> Duration {
         let latencies = self.links.iter().map(|link| link.latency);
         latencies.max().unwrap_or_default()
+    }
+
+    /// The most by which a delivery may take longer than that, as long as there are faults.
+    pub fn jitter(&self) -> Duration {
+        match self.has(Family::Jitter) {
+            true => JITTER,
+            false => Duration::ZERO,
+        }
     }
 
     /// How many relays there are.

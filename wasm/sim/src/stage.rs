@@ -70,12 +70,15 @@ pub struct Stage {
     changed: Cell<Duration>,
     shaken: Cell<Duration>,
     drained: Cell<Duration>,
+    down: Cell<usize>,
 }
 
 impl Stage {
     /// The stage of `plan`.
     pub fn new(plan: Plan) -> Rc<Self> {
         let executor = Executor::seeded(Rng::new(plan.seed).fork(2).draw());
+        let honest = plan.links.iter().filter(|link| plan.is_honest(link));
+        let down = honest.count();
         Rc::new(Self {
             clock: executor.clock(),
             executor,
@@ -91,6 +94,7 @@ impl Stage {
             changed: Cell::new(Duration::ZERO),
             shaken: Cell::new(Duration::ZERO),
             drained: Cell::new(Duration::ZERO),
+            down: Cell::new(down),
             plan,
         })
     }
@@ -239,10 +243,15 @@ impl Stage {
 
     /// Who hears of it changed now: a session takes two round trips before it is told what there is.
     pub fn reconnect(&self) {
-        self.change_at(self.now() + 4 * self.plan.latency());
+        self.reconnect_at(self.now());
     }
 
     /// The same, at a time to come.
+    pub fn reconnect_at(&self, time: Duration) {
+        self.change_at(time + 4 * self.plan.latency());
+    }
+
+    /// What there is to announce changes at a time to come.
     pub fn change_at(&self, time: Duration) {
         self.changed.set(self.changed.get().max(time));
     }
@@ -262,22 +271,29 @@ impl Stage {
         self.drained.set(self.drained.get().max(time));
     }
 
+    /// A link is there, of which there was no connection, or the other way round.
+    pub fn link(&self, up: bool) {
+        self.shake();
+        let down = self.down.get();
+        self.down.set(match up {
+            true => down - 1,
+            false => down + 1,
+        });
+    }
+
     /// The time since which every request must find its way; `None` if there is none.
     pub fn open_since(&self) -> Option<Duration> {
         let since = self.known_since()?;
-        let open = self.disrupted.get().max(self.drained.get()) < since;
-        open.then_some(since)
+        let undisturbed = self.disrupted.get().max(self.drained.get()) < since;
+        // Whoever is away, or dials again after a while, has no way for as long as that takes.
+        (undisturbed && self.down.get() == 0).then_some(since)
     }
 
     /// How long it may take until everybody knows of a change.
     pub fn spread(&self) -> Duration {
         let relays = self.plan.relay_count() as u32;
-        let jitter = match self.plan.has(Family::Jitter) {
-            true => Duration::from_secs(1),
-            false => Duration::ZERO,
-        };
         // Every link may be passed twice: by what is gone, and by what takes its place.
-        2 * (relays + 2) * (self.plan.latency() + jitter) + Duration::from_secs(2)
+        2 * (relays + 2) * (self.plan.latency() + self.plan.jitter()) + Duration::from_secs(2)
     }
 
     /// The time since which what was announced, and still is, must be known everywhere; `None` if there is none.

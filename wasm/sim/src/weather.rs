@@ -145,9 +145,9 @@ impl Network {
         let wire = Crossing {
             sky: self.links[index].sky.clone(),
             latency: plan.latency,
-            jitter: match stage.plan.has(Family::Jitter) {
-                true => rng.millis(20, 800),
-                false => Duration::ZERO,
+            jitter: match stage.plan.jitter() {
+                Duration::ZERO => Duration::ZERO,
+                most => rng.millis(20, most.as_millis() as u64),
             },
             rate: match narrow {
                 true => *rng.pick(&[20_000, 100_000, 1_000_000, 0]),
@@ -186,7 +186,7 @@ impl Network {
     /// From now on the weather is fair. Narrow connections are given up for wide ones.
     pub fn clear(&self, stage: &Stage) {
         // What is on its way may still take as long as it took before.
-        stage.change_at(stage.now() + Duration::from_secs(1));
+        stage.change_at(stage.now() + stage.plan.jitter());
         for link in &self.links {
             if stage.plan.has(Family::Narrow) {
                 stage.fault();
@@ -266,8 +266,8 @@ fn silence(
     let choices: [&[usize]; 3] = [&[0, 1], &[0], &[1]];
     let sides = *rng.pick(&choices);
     stage.disrupt();
-    // What was said meanwhile is heard then.
-    stage.change_at(now + length);
+    // What was said meanwhile is heard then, as late as deliveries may be; and perhaps it is the first word of a session.
+    stage.reconnect_at(now + length + stage.plan.jitter());
     stage.disrupt_at(now + length + IDLE);
     stage.shake_at(now + length + IDLE);
     stage.note(format_args!(
