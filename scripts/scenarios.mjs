@@ -2,14 +2,15 @@
 //
 //   node scripts/scenarios.mjs [ID ...]      runs them; ids or beginnings of ids (FETCH, KIO-1); default: all
 //   node scripts/scenarios.mjs --recorded    runs nothing: judges by what the last whole `npm test` saw
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { fileOf, runTests, targetsOf } from "./libtest.mjs";
-import { main, start } from "./process.mjs";
+import { main } from "./process.mjs";
 import { setup } from "./setup.mjs";
 import { fingerprints } from "./sim.mjs";
 import { out, root } from "./tools.mjs";
+import { projects, reportOf, vitest } from "./vitest.mjs";
 
 /** The crates by the folder that a test's name begins with. */
 const crates = {
@@ -86,17 +87,11 @@ function noteRust(ends, files, results) {
 /** Runs the vitest files and gives the paths of the reports. */
 async function runVitest(files) {
 	const reports = [];
-	for (const project of ["node", "browser"]) {
+	for (const project of projects) {
 		const mine = files.filter((file) => file.startsWith(`test/${project}/`));
 		if (mine.length === 0) continue;
-		const report = join(out, `scenarios-${project}.json`);
-		mkdirSync(out, { recursive: true });
-		rmSync(report, { force: true });
-		const program = join(root, "node_modules/vitest/vitest.mjs");
-		const args = ["run", "--project", project, "--reporter=json", `--outputFile.json=${report}`, ...mine];
-		const child = start(process.execPath, [program, ...args], { cwd: root, log: console.error });
-		await child.ended;
-		reports.push(report);
+		await vitest(project, { files: mine, kind: "scenarios" });
+		reports.push(reportOf(project, "scenarios"));
 	}
 	return reports;
 }
@@ -119,7 +114,7 @@ function noteVitest(reports, results) {
 function lastRun() {
 	const rust = join(out, "rust-tests.json");
 	if (!existsSync(rust)) throw new Error("nothing is recorded: run `npm test` first");
-	const reports = ["node", "browser"].map((project) => join(out, `vitest-${project}.json`)).filter(existsSync);
+	const reports = projects.map((project) => reportOf(project)).filter(existsSync);
 	return { ends: JSON.parse(readFileSync(rust)), reports };
 }
 

@@ -2,48 +2,21 @@
 // the core in a simulated world, the TypeScript tests in Node and in a real Chromium against the embedded relay.
 //
 //   node scripts/test.mjs [native|wasm32|loom|miri|sim|node|browser ...]      default: all
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { cargoTest } from "./cargo.mjs";
 import { runTests } from "./libtest.mjs";
-import { ask, main, start } from "./process.mjs";
+import { ask, main } from "./process.mjs";
 import { setup } from "./setup.mjs";
 import { fingerprints, simulate } from "./sim.mjs";
-import { out, root, wasm } from "./tools.mjs";
+import { out, wasm } from "./tools.mjs";
+import { projects, reportOf, vitest } from "./vitest.mjs";
 
 /** How every Rust test of the last run ended: what `npm run scenarios -- --recorded` judges by. */
 const recorded = join(out, "rust-tests.json");
 
 const say = (text) => console.log(`test: ${text}`);
-
-/** Runs one vitest project and counts from its report. */
-async function vitest(project) {
-	const report = join(out, `vitest-${project}.json`);
-	rmSync(report, { force: true });
-	const program = join(root, "node_modules/vitest/vitest.mjs");
-	const args = [
-		program,
-		"run",
-		"--project",
-		project,
-		"--reporter=default",
-		"--reporter=json",
-		`--outputFile.json=${report}`,
-	];
-	const child = start(process.execPath, args, { cwd: root, line: console.log, log: console.error });
-	const { code } = await child.ended;
-	let counts = { passed: 0, failed: 0 };
-	try {
-		const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
-		counts = { passed: numPassedTests, failed: numFailedTests };
-	} catch (error) {
-		console.error(`the report of the ${project} project cannot be read: ${error.message}`);
-	}
-	// An unhandled rejection or a file that does not load fails the run without a failing test.
-	if (code !== 0 && counts.failed === 0) counts.failed = 1;
-	return counts;
-}
 
 /** The counts of several runs as one, with the end of every test that has a name of its own. */
 const sum = (...runs) => ({
@@ -104,7 +77,8 @@ main(async () => {
 	const lines = [];
 	const record = [];
 	mkdirSync(out, { recursive: true });
-	rmSync(recorded, { force: true });
+	// What an earlier run saw must not speak for this one.
+	for (const old of [recorded, ...projects.map((project) => reportOf(project))]) rmSync(old, { force: true });
 	for (const name of names) {
 		const { here, missing } = parts[name];
 		if (here && !(await here())) {

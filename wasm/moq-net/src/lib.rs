@@ -24,6 +24,8 @@ mod runtime;
 mod server;
 mod session;
 mod tasks;
+#[cfg(test)]
+mod test_host;
 mod time;
 mod traffic;
 mod upstream;
@@ -42,6 +44,7 @@ pub use model::{
     TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber, Viewer,
 };
 pub use path::{Path, PathOwned};
+#[cfg(feature = "faults")]
 pub use peaks::Peaks;
 pub use rate::Rate;
 pub use runtime::{Host, Runtime, Sleep};

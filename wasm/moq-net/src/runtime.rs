@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use kio::{MaybeSend, MaybeSync};
 
 use crate::{
-    Limits, Peaks, Stats,
+    Limits, Stats,
     model::{gauges::Gauges, pool::Pool},
     peaks::{Marks, Peak},
     permits::Permits,
@@ -99,8 +99,9 @@ impl Runtime {
         }
     }
 
-    /// How long queues have been at their longest. It never gets less.
-    pub fn peaks(&self) -> Peaks {
+    /// How long queues have been at their longest. It never gets less. Only with the feature `faults`.
+    #[cfg(feature = "faults")]
+    pub fn peaks(&self) -> crate::Peaks {
         self.inner.marks.peaks()
     }
 

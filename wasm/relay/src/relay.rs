@@ -226,21 +226,19 @@ impl Relay {
                 self.authorize(&asked).await
             }
         };
-        let access = match decided {
-            Ok(access) => access,
-            Err(refusal) => {
-                let error = refusal.into();
+        let admitted = match decided {
+            Ok(access) => match self.sessions.enter(None) {
+                Ok(guest) => Ok((access, guest)),
+                Err(Full::All | Full::Address) => Err(BUSY),
+            },
+            Err(refusal) => Err(refusal.into()),
+        };
+        let (access, _guest) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
                 tokio::time::sleep(self.bounds.refusal_pause).await;
                 request.close(&error);
                 return Err(error);
-            }
-        };
-        let _guest = match self.sessions.enter(None) {
-            Ok(guest) => guest,
-            Err(Full::All | Full::Address) => {
-                tokio::time::sleep(self.bounds.refusal_pause).await;
-                request.close(&BUSY);
-                return Err(BUSY);
             }
         };
         admit(&access);

@@ -3,7 +3,6 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     sync::{
         Mutex,
         atomic::{AtomicIsize, Ordering},
@@ -16,31 +15,17 @@ use moq_net::{
     Server, Session, Stats, Subscription, TrackInfo, Version,
 };
 use moq_worker_world::{
+    allocator::Counting,
     executor::{Executor, Task},
     transport::{Options, What, Wire, pair_over},
 };
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 
-struct Counting;
-
-// SAFETY: every call goes to the system allocator unchanged; only sizes are added up.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static COUNTING: Counting = Counting(|change| {
+    LIVE.fetch_add(change, Ordering::Relaxed);
+});
 
 /// The count is the process's: one test at a time.
 static TURN: Mutex<()> = Mutex::new(());

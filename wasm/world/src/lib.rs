@@ -2,6 +2,7 @@
 //!
 //! Neither needs a thread, a socket or a clock, so the same tests run on native and on wasm32, and one seed gives one run.
 
+pub mod allocator;
 pub mod executor;
 mod host;
 pub mod transport;

@@ -1,9 +1,9 @@
 //! What a relay holds: an allocator that counts, by the threads that the relay has to itself.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
+use moq_worker_world::allocator::Counting;
 use tokio::runtime::Runtime;
 
 pub(crate) const KIB: isize = 1 << 10;
@@ -29,8 +29,6 @@ static COUNTS: [Counts; RELAYS] = [const {
     }
 }; RELAYS];
 
-struct Counting;
-
 fn note(change: isize) {
     if let Ok(Some(relay)) = RELAY.try_with(Cell::get) {
         let counts = &COUNTS[relay];
@@ -39,23 +37,8 @@ fn note(change: isize) {
     }
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; the counters allocate nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size() as isize);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note(-(layout.size() as isize));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting(note);
 
 /// The memory of one relay. Nothing that is allocated by it is released by others, or the other way round: between a relay and
 /// its clients there are sockets.

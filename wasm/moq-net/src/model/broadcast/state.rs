@@ -130,32 +130,17 @@ pub(crate) fn request(
 mod tests {
     use super::*;
     use crate::{
-        Host, Instant, Limits, Sleep,
+        Limits,
         model::{broadcast::BroadcastInfo, track::TrackProducer},
+        test_host::TestHost,
     };
 
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    struct Still;
-
-    impl Host for Still {
-        fn now(&self) -> Instant {
-            Instant::ZERO
-        }
-
-        fn sleep_until(&self, _: Instant) -> Sleep {
-            Box::pin(std::future::pending())
-        }
-
-        fn random(&self) -> u64 {
-            0
-        }
-    }
-
     #[test]
     fn names_of_dead_tracks_are_swept() {
-        let runtime = Runtime::new(Still, Limits::default());
+        let runtime = Runtime::new(TestHost::default(), Limits::default());
         let broadcast = BroadcastInfo::new().produce(&runtime);
         let shared = broadcast.consume().shared().clone();
         let known = || shared.channel.read().tracks.len();

@@ -327,31 +327,15 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Host, Instant, Runtime, Sleep};
+    use crate::{Runtime, test_host::TestHost};
 
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    struct Still;
-
-    impl Host for Still {
-        fn now(&self) -> Instant {
-            Instant::ZERO
-        }
-
-        fn sleep_until(&self, _: Instant) -> Sleep {
-            Box::pin(std::future::pending())
-        }
-
-        fn random(&self) -> u64 {
-            0
-        }
-    }
-
     #[test]
     fn served_broadcasts_that_have_closed_are_swept() {
         let limits = Limits::default();
-        let runtime = Runtime::new(Still, limits.clone());
+        let runtime = Runtime::new(TestHost::default(), limits.clone());
         let mut state = State::new(&limits);
         let mut serve = |name: String| {
             let broadcast = BroadcastInfo::new().produce(&runtime);

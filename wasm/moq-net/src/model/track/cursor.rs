@@ -205,40 +205,20 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use super::*;
     use crate::{
-        Host, Instant, Limits, Runtime, Sleep,
+        Limits, Runtime,
         model::track::{TrackInfo, TrackProducer},
+        test_host::TestHost,
     };
 
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    /// Seconds that have passed.
-    struct Clock(Arc<AtomicU64>);
-
-    impl Host for Clock {
-        fn now(&self) -> Instant {
-            Instant::from_epoch(std::time::Duration::from_secs(
-                self.0.load(Ordering::Relaxed),
-            ))
-        }
-
-        fn sleep_until(&self, _: Instant) -> Sleep {
-            Box::pin(std::future::pending())
-        }
-
-        fn random(&self) -> u64 {
-            0
-        }
-    }
-
     #[test]
     fn parked_groups_that_expired_are_forgotten() {
-        let clock = Arc::new(AtomicU64::new(0));
-        let runtime = Runtime::new(Clock(clock.clone()), Limits::default());
+        let host = TestHost::default();
+        let runtime = Runtime::new(host.clone(), Limits::default());
         let track = TrackProducer::new("video", TrackInfo::default(), &runtime);
         let capped = Bounds {
             start: 0,
@@ -246,7 +226,7 @@ mod tests {
         };
         let mut cursor = Arrivals::default();
         for second in 0..1000 {
-            clock.store(second, Ordering::Relaxed);
+            host.set(second);
             let _groups = [(); 3].map(|()| track.append_group().unwrap());
             let state = track.shared().channel.read();
             let _delivered = state.poll_arrival(&mut cursor, capped);
