@@ -295,6 +295,22 @@ fn the_least_recently_used_group_goes_first_and_says_so() {
 }
 
 #[test]
+fn a_group_that_was_replaced_takes_nothing_with_it_when_it_is_given_up() {
+    let world = small(3);
+    let tracks = ["a", "b", "c", "d"].map(|name| TrackProducer::new(name, None, &world.runtime));
+    let replaced = tracks[0].create_group(0).unwrap();
+    let _reader = replaced.consume();
+    replaced.abort(Error::Cancel).unwrap();
+    put(&tracks[0], 0);
+    for track in &tracks[1..] {
+        put_big(track);
+        assert_eq!(held(&tracks[0]), [0], "in use");
+    }
+    assert!(world.runtime.stats().evicted_groups > 0);
+    assert_eq!(held(&tracks[0]), [0]);
+}
+
+#[test]
 fn the_newest_group_of_a_track_goes_last() {
     let world = small(3);
     let tracks = ["a", "b", "c"].map(|name| TrackProducer::new(name, None, &world.runtime));
@@ -361,6 +377,33 @@ fn newest_groups_alone_give_their_oldest_frames_first() {
         matches!(read(&mut reader), Some(Ok(Some(_)))),
         "the newest frame stays"
     );
+}
+
+#[test]
+fn a_newest_group_gives_no_more_frames_than_it_must() {
+    let world = World::with(Limits {
+        cache_bytes: 430,
+        group_overhead: 100,
+        frame_overhead: 10,
+        ..Limits::default()
+    });
+    let track = TrackProducer::new("video", None, &world.runtime);
+    let group = track.append_group().unwrap();
+    let write = |size| {
+        group.write_frame(vec![0; size]).unwrap();
+        let stats = world.runtime.stats();
+        (stats.cached_bytes, stats.evicted_groups)
+    };
+    // Three frames are just as much as there is room for, and a fourth costs just one.
+    assert_eq!(
+        [write(100), write(100), write(100), write(100)],
+        [(210, 0), (320, 0), (430, 0), (430, 0)]
+    );
+    assert_eq!(write(310), (420, 0), "all others make room for a large one");
+    assert_eq!(write(310), (420, 0), "so does its only predecessor");
+    // The newest stays though it alone is too much, so that the group goes as a whole and says so.
+    assert_eq!(write(321), (0, 1));
+    assert_eq!(group.write_frame("x"), Err(Error::Evicted));
 }
 
 #[test]

@@ -667,6 +667,8 @@ fn another_scale_is_converted_and_said_once_per_track() {
         TrackInfo::default().with_timescale(Timescale::MICRO),
         &world.runtime,
     );
+    timed.write_timed(Timestamp::from_micros(5), "x").unwrap();
+    assert_eq!(world.runtime.stats().rescaled_tracks, 0, "in its own scale");
     for round in 0..3 {
         let group = timed.append_group().unwrap();
         group.write_timed(Timestamp::from_millis(5), "x").unwrap();

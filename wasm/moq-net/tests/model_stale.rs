@@ -335,6 +335,9 @@ fn old_datagrams_are_dropped_and_counted() {
     world.pass(21);
     assert_eq!(datagram(&mut subscriber), got(1, "fresh"));
     assert_eq!(world.runtime.stats().dropped_datagrams, 1);
+    track.write_datagram("in time", None).unwrap();
+    world.pass(50);
+    assert_eq!(datagram(&mut subscriber), got(2, "in time"));
     track.write_datagram("late", None).unwrap();
     world.pass(51);
     assert_eq!(datagram(&mut subscriber), None);

@@ -51,10 +51,12 @@ fn a_reader_knows_the_newest_group_there_was() {
 }
 
 #[test]
-fn a_producer_knows_its_clones_and_whether_it_has_failed() {
+fn handles_know_whether_they_are_of_one_track_and_a_producer_whether_it_has_failed() {
     let world = World::new();
     let [track, other] = [(); 2].map(|()| TrackProducer::new("video", None, &world.runtime));
     assert!(track.is_clone(&track.clone()) && !track.is_clone(&other));
+    let [reader, same, stranger] = [&track, &track, &other].map(|track| track.subscribe(None));
+    assert!(reader.is_clone(&same) && !reader.is_clone(&stranger));
     assert!(!track.is_closed());
     other.finish().unwrap();
     assert!(!other.is_closed(), "its end is no failure");

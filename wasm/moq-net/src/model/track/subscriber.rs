@@ -258,9 +258,7 @@ impl TrackSubscriber {
                 skip
             })
         });
-        if dropped > 0 {
-            runtime.gauges().add_dropped_datagrams(dropped);
-        }
+        runtime.gauges().add_dropped_datagrams(dropped);
         flatten_poll(found)
     }
 
