@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use moq_net::Version;
 
 use crate::{
+    echo,
     rng::Rng,
     rogue,
     topology::{self, Tie},
@@ -161,6 +162,8 @@ pub struct Plan {
     pub paths: &'static [&'static str],
     /// Whether a forger claims to have better ways to paths that others publish on; else it claims worse ones.
     pub hijacks: bool,
+    /// Whether a forger tells relays of ways that lead through themselves, and nothing else.
+    pub echoes: bool,
 }
 
 impl Plan {
@@ -187,6 +190,7 @@ impl Plan {
             // Few paths are shared by many publishers.
             paths: if rng.chance(25) { &PATHS[..2] } else { &PATHS },
             hijacks: rng.chance(30),
+            echoes: Rng::new(seed).fork(12).chance(30),
         };
         let cyclic = topology::relays(&mut this, &mut rng);
         let meshed = this.nodes.len();
@@ -207,8 +211,10 @@ impl Plan {
             if role == Role::Forger || (cyclic && link.tie == Tie::Peer) {
                 link.version = *rng.pick(&LOOP_FREE);
             }
-            if role == Role::Rogue {
-                link.version = rogue::VERSION;
+            match role {
+                Role::Rogue => link.version = rogue::VERSION,
+                Role::Forger if this.echoes => link.version = echo::VERSION,
+                _ => {}
             }
         }
         this

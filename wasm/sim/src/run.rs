@@ -7,7 +7,7 @@ use crate::{
     cast::{self, Cast},
     plan::{Family, Mode, Plan, Role},
     publisher::{self, covers},
-    session,
+    route, session,
     stage::{Phase, Stage},
     viewer,
     weather::{self, Network},
@@ -49,7 +49,7 @@ pub struct Extra {
 }
 
 /// The ways in which the core can be broken on purpose, to see that a run notices.
-pub const MUTANTS: [&str; 18] = [
+pub const MUTANTS: [&str; 19] = [
     "skip-wake",
     "spin",
     "scope-by-letter",
@@ -67,6 +67,7 @@ pub const MUTANTS: [&str; 18] = [
     "unbounded",
     "drain-for-ever",
     "forget-standby",
+    "keep-loops",
     "ask-in-circles",
 ];
 
@@ -275,12 +276,17 @@ fn leftovers(stage: &Rc<Stage>, cast: &Cast) {
     }
 }
 
-/// Checks all along that caches are bounded, and that announcements come to rest whenever nothing changes.
+/// Checks all along that caches are bounded, that no way goes in a circle, and that announcements come to rest whenever nothing
+/// changes.
 async fn watch(stage: Rc<Stage>, cast: Rc<Cast>, network: Rc<Network>) {
     loop {
         stage.sleep(Duration::from_millis(250)).await;
         for (node, actor) in cast.actors.iter().enumerate() {
-            bounds::cache(&stage, node, &actor.life().runtime);
+            let life = actor.life();
+            bounds::cache(&stage, node, &life.runtime);
+            if stage.plan.nodes[node].role == Role::Relay {
+                route::ways(&stage, node, &life);
+            }
         }
         if stage.phase() > Phase::Safety {
             // By what is gone first, and then by what takes its place.

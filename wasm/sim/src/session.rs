@@ -8,7 +8,7 @@ use moq_worker_world::{executor::Task, transport::Transport};
 
 use crate::{
     cast::{Actor, Cast, Life},
-    forger,
+    echo, forger,
     plan::Role,
     rng::Rng,
     rogue,
@@ -88,6 +88,10 @@ async fn dial(stage: &Rc<Stage>, cast: &Rc<Cast>, index: usize, near: Transport)
         Role::Viewer => config.subscribe = Some(life.origin.clone()),
         Role::Rogue => {
             rogue::misbehave(stage, link.from, near).await;
+            return None;
+        }
+        Role::Forger if stage.plan.echoes => {
+            echo::mislead(stage, link.from, near).await;
             return None;
         }
         Role::Forger => {
@@ -171,11 +175,30 @@ impl Ending {
         stage.note(format_args!("link {index}: over"));
         stage.reconnect();
         cast.ways[index].closed(&stage, opened);
-        if stage.within(AFTERMATH, driver).await.is_none() {
-            stage.violate(format_args!(
+        match stage.within(AFTERMATH, driver).await {
+            Some(result) => blame(&stage, index, &result),
+            None => stage.violate(format_args!(
                 "link {index}: the driver outlived its session"
-            ));
+            )),
         }
+    }
+}
+
+/// Checks that a session between those who keep to the rules did not end because somebody broke them.
+fn blame(stage: &Stage, index: usize, result: &Result<(), Error>) {
+    let fair = matches!(
+        result,
+        Ok(())
+            | Err(Error::Transport(_)
+                | Error::Timeout
+                | Error::Cancel
+                | Error::Closed
+                | Error::GoingAway)
+    );
+    if !fair && stage.plan.is_honest(&stage.plan.links[index]) {
+        stage.violate(format_args!(
+            "link {index}: an honest session ended with {result:?}"
+        ));
     }
 }
 
@@ -224,6 +247,7 @@ async fn accept(stage: Rc<Stage>, cast: Rc<Cast>, index: usize, node: usize, far
         "node {node}: session with {} ended: {result:?}",
         link.from
     ));
+    blame(&stage, index, &result);
 }
 
 /// What a relay grants over a link: what may be read, where what is announced goes.

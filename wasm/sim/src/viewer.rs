@@ -10,6 +10,7 @@ use crate::{
     plan::Family,
     publisher::{DYNAMIC, TRACKS, covers},
     rng::Rng,
+    route,
     stage::{Phase, Stage},
 };
 
@@ -121,23 +122,8 @@ fn news(
     }
     drop(ledger);
     if let Some(broadcast) = broadcast {
-        let mut hops: Vec<u64> = broadcast.info().hops.iter().map(|hop| hop.id).collect();
-        let length = hops.len();
-        hops.sort_unstable();
-        hops.dedup();
-        // 0 stands for those who do not say who they are, however many.
-        let zeros = broadcast
-            .info()
-            .hops
-            .iter()
-            .filter(|hop| hop.id == 0)
-            .count();
-        if hops.len() + zeros.saturating_sub(1) != length {
-            stage.violate(format_args!(
-                "node {node}: {path} passed {:?}",
-                broadcast.info().hops
-            ));
-        }
+        let own = cast.actors[node].life().origin.info();
+        route::way(stage, (node, own), path, broadcast.info());
     }
 }
 
