@@ -653,9 +653,14 @@ fn timestamps_belong_to_timed_tracks_only() {
         untimed.write_timed(Timestamp::from_millis(1), "x"),
         Err(Error::TimestampMismatch)
     );
+    let micro = Some(Timescale::MICRO);
     assert_eq!(
-        (group.timescale(), plain.consume().timescale()),
-        (Some(Timescale::MICRO), None)
+        [group.timescale(), group.consume().timescale()],
+        [micro, micro]
+    );
+    assert_eq!(
+        [plain.timescale(), plain.consume().timescale()],
+        [None, None]
     );
 }
 
@@ -739,6 +744,15 @@ fn too_large_a_frame_is_refused_before_it_costs_anything() {
     assert_eq!(group.write_frame(vec![0; 101]), Err(Error::FrameTooLarge));
     assert_eq!(track.write_frame(vec![0; 101]), Err(Error::FrameTooLarge));
     assert_eq!(world.runtime.stats(), before);
+    let other = track.append_group().unwrap();
+    assert_eq!(
+        other.write_frame(vec![0; 100]),
+        Ok(()),
+        "just not too large"
+    );
+    other.abort(Error::Cancel).unwrap();
+    drop(other);
+    let before = world.runtime.stats();
     let frame = group.create_frame(100).unwrap();
     let open = world.runtime.stats().cached_bytes - before.cached_bytes;
     assert!(open < 100, "a declared size is only a promise: {open}");

@@ -188,3 +188,28 @@ impl Drop for Charge {
         self.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, model::track::TrackProducer, test_host::TestHost};
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn groups_that_are_gone_leave_no_seat_behind() {
+        let runtime = Runtime::new(TestHost::default(), Limits::default());
+        let seats = || {
+            let lru = runtime.pool().lru();
+            (lru.idle.len(), lru.latest.len())
+        };
+        let track = TrackProducer::new("video", None, &runtime);
+        for _ in 0..3 {
+            track.write_frame("x").unwrap();
+        }
+        assert_eq!(seats(), (2, 1));
+        drop(track);
+        assert_eq!(seats(), (0, 0));
+    }
+}
