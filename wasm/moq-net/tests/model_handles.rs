@@ -78,3 +78,43 @@ fn a_reader_that_waited_for_a_whole_frame_may_take_it_in_pieces() {
     );
     assert_eq!(reader.index(), 2);
 }
+
+#[test]
+fn what_is_left_of_a_frame_is_not_copied_if_it_is_one_chunk() {
+    let world = World::new();
+    let track = track(&world);
+    let group = track.append_group().unwrap();
+    let chunks = [1, 2].map(|byte| Bytes::from(vec![byte; 1000]));
+    group.write_chunks(None, chunks.to_vec()).unwrap();
+    let mut frame = next(&mut group.consume()).unwrap();
+    let first = look(|waiter| frame.poll_read_chunk(waiter));
+    assert_eq!(first, Some(Ok(Some(chunks[0].clone()))));
+    assert_eq!(all(&mut frame).unwrap().as_ptr(), chunks[1].as_ptr());
+    assert_eq!(all(&mut frame), Some(Bytes::new()), "and then nothing");
+    let mut subscriber = track.subscribe(None);
+    track.write_datagram(chunks[0].clone(), None).unwrap();
+    let datagram = look(|waiter| subscriber.poll_recv_datagram(waiter))
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(datagram.payload.as_ptr(), chunks[0].as_ptr());
+}
+
+#[test]
+fn who_reads_a_complete_frame_holds_nothing_but_its_bytes() {
+    let world = World::new();
+    let group = track(&world).append_group().unwrap();
+    let frame = group.create_frame(2).unwrap();
+    frame.write("a").unwrap();
+    let early = frame.consume();
+    assert_eq!(world.runtime.stats().consumers, 1);
+    assert!(look(|waiter| frame.poll_unused(waiter)).is_none());
+    drop(early);
+    frame.write("b").unwrap();
+    let mut late = frame.consume();
+    assert_eq!(world.runtime.stats().consumers, 0);
+    assert!(look(|waiter| frame.poll_unused(waiter)).is_some());
+    drop((frame, group));
+    assert_eq!(world.runtime.stats().frames, 0);
+    assert_eq!(all(&mut late), Some(Bytes::from("ab")));
+}

@@ -45,20 +45,18 @@ impl Chunks {
 impl From<Vec<Bytes>> for Chunks {
     fn from(mut chunks: Vec<Bytes>) -> Self {
         chunks.retain(|chunk| !chunk.is_empty());
-        match chunks.len() {
-            0 => Self::One(Bytes::new()),
-            1 => Self::One(chunks.swap_remove(0)),
-            _ => Self::Many(chunks.into()),
+        match <[Bytes; 1]>::try_from(chunks) {
+            Ok([chunk]) => Self::One(chunk),
+            Err(chunks) => Self::Many(chunks.into()),
         }
     }
 }
 
-/// One buffer of several chunks; copies only if there is more than one.
-pub(crate) fn join(mut chunks: Vec<Bytes>) -> Bytes {
-    match chunks.len() {
-        0 => Bytes::new(),
-        1 => chunks.swap_remove(0),
-        _ => {
+/// One buffer of several chunks; copies only if there are several.
+pub(crate) fn join(chunks: Vec<Bytes>) -> Bytes {
+    match <[Bytes; 1]>::try_from(chunks) {
+        Ok([chunk]) => chunk,
+        Err(chunks) => {
             let mut whole = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
             for chunk in &chunks {
                 whole.extend_from_slice(chunk);
