@@ -148,3 +148,53 @@ impl Drop for Seat {
         self.held.remove(self.gauge, self.count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, test_host::TestHost};
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn what_a_session_holds_counts_for_it_and_for_the_process() {
+        let runtime = Runtime::new(TestHost::default(), Limits::default());
+        let [one, other] = [(); 2].map(|()| Held::new(&runtime));
+        let counts = || [one.get(Gauge::Streams), runtime.stats().served_streams];
+        let mut seat = one.seat(Gauge::Streams);
+        let neighbour = other.seat(Gauge::Streams);
+        assert_eq!(counts(), [1, 2]);
+        for count in [5, 2, 2, 0, 3] {
+            seat.set(count);
+            assert_eq!(counts(), [count, count + 1]);
+        }
+        drop(neighbour);
+        assert_eq!(counts(), [3, 3]);
+        drop(seat);
+        assert_eq!(counts(), [0, 0]);
+    }
+
+    #[test]
+    fn what_a_session_holds_has_its_price() {
+        let runtime = Runtime::new(TestHost::default(), Limits::default());
+        let price = |gauge, count| {
+            let held = Held::new(&runtime);
+            held.add(gauge, count);
+            held.bytes()
+        };
+        assert_eq!(price(Gauge::Assembly, 1000), 1000);
+        assert_eq!(price(Gauge::Unsent, 1000), 0, "the cache pays for it");
+        assert_eq!(price(Gauge::Announcements, 10), 20 << 10);
+        assert_eq!(price(Gauge::Interests, 10), 40 << 10);
+        assert_eq!(price(Gauge::Subscriptions, 10), 40 << 10);
+        assert_eq!(price(Gauge::Streams, 10), 20 << 10);
+        assert_eq!(price(Gauge::Sending, 10), 40 << 10);
+        let held = Held::new(&runtime);
+        held.add(Gauge::Streams, 1);
+        held.add(Gauge::Assembly, 7);
+        assert_eq!(held.bytes(), 2055, "all of it together");
+        held.add(Gauge::Streams, usize::MAX - 1);
+        assert_eq!(held.bytes(), usize::MAX);
+    }
+}

@@ -175,3 +175,107 @@ impl Drop for Pin<'_> {
         self.pins.lock().live.remove(&self.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, ready},
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+    use crate::{Limits, Runtime, TrackProducer, test_host::TestHost};
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// A table for so many bytes and groups, and groups of so many bytes each.
+    fn table(bytes: usize, groups: usize, sizes: &[usize]) -> (Pins, Vec<GroupConsumer>) {
+        let runtime = Runtime::new(TestHost::default(), Limits::default());
+        let track = TrackProducer::new("video", None, &runtime);
+        let group = |size: &usize| {
+            let group = track.append_group().unwrap();
+            group.write_frame(vec![0; *size]).unwrap();
+            let reader = group.consume();
+            group.finish().unwrap();
+            reader
+        };
+        let pins = Pins::new(bytes, groups, &Held::new(&runtime));
+        (pins, sizes.iter().map(group).collect())
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn gave_up(pin: &Pin<'_>) -> bool {
+        poll(pin!(pin.unless_given_up(pending::<Result<()>>())))
+            == Poll::Ready(Err(Error::CacheFull))
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_groups_makes_way() {
+        let (pins, groups) = table(1000, 2, &[1; 5]);
+        let on_their_way = || pins.held.get(Gauge::Sending);
+        let [a, b] = [0, 1].map(|at| pins.pin(&groups[at]));
+        assert!(!gave_up(&a) && !gave_up(&b));
+        let c = pins.pin(&groups[2]);
+        assert_eq!([&a, &b, &c].map(gave_up), [true, false, false]);
+        assert_eq!(on_their_way(), 3, "the first has yet to go");
+        assert_eq!(
+            poll(pin!(a.unless_given_up(ready(Ok(7))))),
+            Poll::Ready(Ok(7)),
+            "what is done is done"
+        );
+        drop((a, b));
+        let d = pins.pin(&groups[3]);
+        assert_eq!([&c, &d].map(gave_up), [false; 2]);
+        let e = pins.pin(&groups[4]);
+        assert_eq!([&c, &d, &e].map(gave_up), [true, false, false]);
+        drop((c, d, e));
+        assert_eq!((on_their_way(), pins.lock().live.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_oldest_group_that_waits_makes_way_for_bytes() {
+        let (pins, groups) = table(100, 10, &[500, 60, 40, 30, 30]);
+        let waiting = || (pins.held.get(Gauge::Unsent), pins.lock().bytes);
+        let [flows, a, b, c, d] = [0, 1, 2, 3, 4].map(|at| pins.pin(&groups[at]));
+        let mut a_blocked = Box::pin(a.blocked(0, pending::<()>()));
+        assert!(poll(a_blocked.as_mut()).is_pending());
+        let mut b_blocked = Box::pin(b.blocked(0, pending::<()>()));
+        assert!(poll(b_blocked.as_mut()).is_pending());
+        assert_eq!(waiting(), (100, 100), "just as much as may wait");
+        assert_eq!([&flows, &a, &b].map(gave_up), [false; 3]);
+        let mut c_blocked = Box::pin(c.blocked(20, pending::<()>()));
+        assert!(poll(c_blocked.as_mut()).is_pending());
+        assert_eq!(
+            [&flows, &a, &b, &c].map(gave_up),
+            [false, true, false, false]
+        );
+        assert_eq!(waiting(), (50, 50), "of the last, 20 are sent");
+        assert!(poll(a_blocked.as_mut()).is_pending());
+        assert_eq!(waiting(), (50, 50), "given up, it no longer counts");
+        assert!(poll(pin!(d.blocked(0, ready(())))).is_ready());
+        assert_eq!(waiting(), (50, 50), "not blocked");
+        drop((a_blocked, b_blocked, c_blocked));
+        drop((a, b, c));
+        assert_eq!(waiting(), (0, 0));
+    }
+
+    #[test]
+    fn a_group_that_alone_is_too_much_is_left_to_the_cache() {
+        let (pins, groups) = table(100, 10, &[500, 1]);
+        let [large, small] = [0, 1].map(|at| pins.pin(&groups[at]));
+        {
+            let mut blocked = pin!(large.blocked(0, pending::<()>()));
+            assert!(poll(blocked.as_mut()).is_pending());
+            assert!(!gave_up(&large));
+            let mut blocked = pin!(small.blocked(0, pending::<()>()));
+            assert!(poll(blocked.as_mut()).is_pending());
+        }
+        assert_eq!([&large, &small].map(gave_up), [true, false]);
+        assert_eq!(pins.held.get(Gauge::Unsent), 1);
+    }
+}
