@@ -76,12 +76,6 @@ impl Cast {
             ways: stage.plan.links.iter().map(Way::new).collect(),
         })
     }
-
-    /// Counts of everything that any participant holds.
-    pub fn stats(&self) -> Vec<Stats> {
-        let lives = self.actors.iter().map(|actor| actor.life());
-        lives.map(|life| life.runtime.stats()).collect()
-    }
 }
 
 impl Way {
@@ -205,11 +199,6 @@ impl Actor {
     /// What it is now.
     pub fn life(&self) -> Rc<Life> {
         self.life.borrow().clone()
-    }
-
-    /// Whether it is there.
-    pub fn is_up(&self) -> bool {
-        *self.up.lock()
     }
 
     /// It goes, or comes back.

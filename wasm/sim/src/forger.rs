@@ -1,6 +1,6 @@
 //! A relay that announces what is not so: paths that it has not got, by ways that do not exist, in the names of others.
 
-use std::{rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use futures_util::future::{Either, select};
 use moq_net::{
@@ -13,7 +13,7 @@ use crate::{
     cast::Cast,
     plan::PATHS,
     rng::Rng,
-    session::AFTERMATH,
+    session,
     stage::{Phase, Stage},
 };
 
@@ -58,7 +58,7 @@ pub async fn forge(
     let mut claims: Vec<Claim> = Vec::new();
     loop {
         let pause = stage.until(Phase::Heal, stage.sleep(rng.millis(5, 600)));
-        match select(Box::pin(pause), Box::pin(session.closed())).await {
+        match select(pin!(pause), pin!(session.closed())).await {
             Either::Left((Some(()), _)) => {}
             Either::Left((None, _)) => break,
             Either::Right((error, _)) => {
@@ -81,11 +81,7 @@ pub async fn forge(
     }
     drop(claims);
     session.close(Error::Closed, "");
-    if stage.within(AFTERMATH, driver).await.is_none() {
-        stage.violate(format_args!(
-            "link {index}: the driver outlived its session"
-        ));
-    }
+    session::over(stage, index, driver).await;
     stage.reconnect();
 }
 

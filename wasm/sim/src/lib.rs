@@ -13,6 +13,7 @@ pub mod forger;
 pub mod oracle;
 pub mod plan;
 pub mod publisher;
+pub mod reading;
 pub mod rng;
 pub mod rogue;
 pub mod route;

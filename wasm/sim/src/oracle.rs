@@ -10,10 +10,10 @@ use std::{
 use bytes::Bytes;
 use moq_net::TrackInfo;
 
-use crate::{rng::Rng, trace::fnv};
-
-/// The hash of nothing.
-const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
+use crate::{
+    rng::Rng,
+    trace::{BASIS, fnv},
+};
 
 /// One broadcast of one publisher, from its announcement to its end.
 pub struct Publication {
@@ -221,13 +221,23 @@ impl Ledger {
         payload: &[Bytes],
         timestamp: Option<u64>,
     ) -> bool {
-        let hash = payload.iter().fold(EMPTY, |hash, chunk| fnv(hash, chunk));
+        let hash = payload.iter().fold(BASIS, |hash, chunk| fnv(hash, chunk));
         self.retain(suspects, track, sequence, |track, group| {
             let frame = group.frames.get(index as usize);
             frame.is_some_and(|frame| {
                 let timely = !track.timed || timestamp.is_none() || timestamp == frame.timestamp;
                 frame.hash == hash && timely
             })
+        })
+    }
+
+    /// Whether these bytes are a frame of some group.
+    pub fn has_frame(&self, suspects: &Suspects, track: &str, payload: &[u8]) -> bool {
+        let hash = fnv(BASIS, payload);
+        suspects.0.iter().any(|publication| {
+            let track = self.publications[*publication].tracks.get(track);
+            let mut groups = track.iter().flat_map(|track| track.groups.values());
+            groups.any(|group| group.frames.iter().any(|frame| frame.hash == hash))
         })
     }
 
@@ -272,7 +282,7 @@ impl Track {
             .get_mut(&sequence)
             .expect("groups begin before frames");
         group.frames.push(Frame {
-            hash: fnv(EMPTY, payload),
+            hash: fnv(BASIS, payload),
             timestamp,
         });
     }

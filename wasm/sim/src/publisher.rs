@@ -2,7 +2,8 @@
 
 use std::{rc::Rc, time::Duration};
 
-use futures_util::future::join_all;
+use bytes::Bytes;
+use futures_util::future::{LocalBoxFuture, join_all};
 use moq_net::{
     BroadcastDynamic, Error, Frame, GroupProducer, Path, Timescale, Timestamp, TrackInfo,
     TrackProducer,
@@ -55,7 +56,7 @@ async fn broadcast(stage: &Rc<Stage>, cast: &Rc<Cast>, node: usize, rng: &mut Rn
         false => rng.millis(8_000, 60_000),
     };
     let over = stage.clock.now() + lifetime;
-    let mut tracks: Vec<futures_util::future::LocalBoxFuture<'_, ()>> = Vec::new();
+    let mut tracks: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
     for name in &TRACKS[..rng.range(1, 3) as usize] {
         let info = info(rng);
         let mut ledger = stage.ledger.borrow_mut();
@@ -306,12 +307,7 @@ impl Writer {
     }
 
     /// The next frame of a group, which is in the ledger from now on.
-    fn frame(
-        &mut self,
-        sequence: u64,
-        index: u64,
-        size: usize,
-    ) -> (bytes::Bytes, Option<Timestamp>) {
+    fn frame(&mut self, sequence: u64, index: u64, size: usize) -> (Bytes, Option<Timestamp>) {
         let number = self.name.bytes().map(u64::from).sum();
         let payload = oracle::payload(self.publication, number, sequence, index, size);
         let now = self.stage.now().as_millis() as u64;
@@ -323,7 +319,7 @@ impl Writer {
     async fn pieces(
         &mut self,
         group: &GroupProducer,
-        mut payload: bytes::Bytes,
+        mut payload: Bytes,
         timestamp: Option<Timestamp>,
     ) -> Result<(), Error> {
         let frame = group.create_frame(Frame {
@@ -370,11 +366,7 @@ impl Writer {
     }
 }
 
-fn write(
-    group: &GroupProducer,
-    payload: bytes::Bytes,
-    timestamp: Option<Timestamp>,
-) -> Result<(), Error> {
+fn write(group: &GroupProducer, payload: Bytes, timestamp: Option<Timestamp>) -> Result<(), Error> {
     match timestamp {
         Some(timestamp) => group.write_timed(timestamp, payload),
         None => group.write_frame(payload),

@@ -5,10 +5,11 @@ use std::{panic::AssertUnwindSafe, rc::Rc, time::Duration};
 use crate::{
     ask, bounds,
     cast::{self, Cast},
-    plan::{Family, Mode, Plan, Role},
+    plan::{Family, Mode, PATHS, Plan, Role},
     publisher::{self, covers},
     route, session,
     stage::{Phase, Stage},
+    trace::fnv,
     viewer,
     weather::{self, Network},
 };
@@ -114,7 +115,7 @@ fn perform(plan: Plan, aloud: bool) -> Outcome {
     }
     let trace = stage.trace.borrow();
     Outcome {
-        hash: crate::trace::fnv(trace.hash(), &network.hash().to_le_bytes()),
+        hash: fnv(trace.hash(), &network.hash().to_le_bytes()),
         events: trace.events(),
         groups: stage.groups(),
         operations: stage.operations().1,
@@ -146,7 +147,7 @@ fn start(stage: &Rc<Stage>, cast: &Rc<Cast>, network: &Rc<Network>) {
             Role::Relay | Role::Rogue | Role::Forger => {}
         }
     }
-    if [Family::Resets, Family::Kills, Family::Silence]
+    if weather::STORMS
         .into_iter()
         .any(|family| stage.plan.has(family))
     {
@@ -218,7 +219,7 @@ fn disagreement(stage: &Stage, cast: &Cast) -> Option<String> {
             continue;
         }
         let view = cast.actors[node].view.borrow();
-        for path in crate::plan::PATHS {
+        for path in PATHS {
             let from = |publisher| stage.plan.hears(node, publisher);
             let due = ledger.is_live(path, from) && covers(&plan.scope, path);
             if due != view.contains_key(path) {
@@ -226,9 +227,7 @@ fn disagreement(stage: &Stage, cast: &Cast) -> Option<String> {
                 return Some(format!("node {node} {verb} {path}"));
             }
         }
-        let stray = view
-            .keys()
-            .find(|path| !crate::plan::PATHS.contains(&path.as_str()));
+        let stray = view.keys().find(|path| !PATHS.contains(&path.as_str()));
         if let Some(path) = stray {
             return Some(format!("node {node} still sees {path}"));
         }

@@ -1,6 +1,6 @@
 //! The sessions between the participants, from dialing to their ends.
 
-use std::{rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use futures_util::future::{Either, select};
 use moq_net::{Client, Config, Error, OriginConsumer, OriginProducer, Path, Server, Session};
@@ -142,11 +142,7 @@ async fn dial(stage: &Rc<Stage>, cast: &Rc<Cast>, index: usize, near: Transport)
     stage.spawn(async move {
         let actor = &end.cast.actors[end.stage.plan.links[index].from];
         let rest = end.stage.within(LEAVING, session.closed());
-        let leave = select(
-            Box::pin(actor.becomes(false)),
-            Box::pin(end.stage.reached(Phase::Leave)),
-        );
-        drop(select(Box::pin(rest), leave).await);
+        drop(select(pin!(rest), pin!(leaves(&end.stage, actor))).await);
         session.close(Error::Closed, "");
         drop((seat, session));
         end.of(driver).await;
@@ -175,12 +171,17 @@ impl Ending {
         stage.note(format_args!("link {index}: over"));
         stage.reconnect();
         cast.ways[index].closed(&stage, opened);
-        match stage.within(AFTERMATH, driver).await {
-            Some(result) => blame(&stage, index, &result),
-            None => stage.violate(format_args!(
-                "link {index}: the driver outlived its session"
-            )),
-        }
+        over(&stage, index, driver).await;
+    }
+}
+
+/// Checks that the driver of a session that is over ends.
+pub async fn over(stage: &Stage, index: usize, driver: Task<Result<(), Error>>) {
+    match stage.within(AFTERMATH, driver).await {
+        Some(result) => blame(stage, index, &result),
+        None => stage.violate(format_args!(
+            "link {index}: the driver outlived its session"
+        )),
     }
 }
 
@@ -202,13 +203,15 @@ fn blame(stage: &Stage, index: usize, result: &Result<(), Error>) {
     }
 }
 
+/// Waits until `actor` leaves, for a while or for good.
+async fn leaves(stage: &Stage, actor: &Actor) {
+    let (gone, left) = (actor.becomes(false), stage.reached(Phase::Leave));
+    let _first = select(pin!(gone), pin!(left)).await;
+}
+
 /// Waits for the end of a session, or ends it when its owner leaves, or is asked to move: then where to.
 async fn live(stage: &Stage, actor: &Actor, index: usize, session: &Session) -> Option<String> {
-    let leave = select(
-        Box::pin(actor.becomes(false)),
-        Box::pin(stage.reached(Phase::Leave)),
-    );
-    match select(Box::pin(session.going_away()), leave).await {
+    match select(pin!(session.going_away()), pin!(leaves(stage, actor))).await {
         Either::Left((Ok(uri), _)) => {
             stage.note(format_args!("link {index}: asked to move to {uri:?}"));
             stage.reconnect();

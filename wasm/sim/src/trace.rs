@@ -18,7 +18,7 @@ pub struct Trace {
 impl Default for Trace {
     fn default() -> Self {
         Self {
-            hash: 0xcbf2_9ce4_8422_2325,
+            hash: BASIS,
             events: 0,
             last: VecDeque::with_capacity(KEPT),
             scratch: String::new(),
@@ -69,6 +69,9 @@ impl Trace {
         self.last.iter().map(String::as_str)
     }
 }
+
+/// The hash of nothing.
+pub const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// FNV-1a over `bytes`, going on from `hash`.
 pub fn fnv(mut hash: u64, bytes: &[u8]) -> u64 {

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
-use moq_net::{Announced, BroadcastConsumer, Error, PathOwned, Subscription, TrackConsumer};
+use moq_net::{Announced, BroadcastConsumer, Error, Fetch, PathOwned, Subscription, TrackConsumer};
 
 use crate::{
     cast::{Cast, Life},
-    check::{self, Reading},
+    check,
     plan::Family,
     publisher::{DYNAMIC, TRACKS, covers},
+    reading::{self, Reading},
     rng::Rng,
     route,
     stage::{Phase, Stage},
@@ -160,12 +161,7 @@ impl Task {
     pub async fn seek(self) {
         let (stage, node, path) = (self.stage.clone(), self.node, self.path.clone());
         let due = self.due();
-        let operation = stage.operation(node, format!("asking for {path}"));
-        let answer = match self.life.origin.consume().request_broadcast(&path) {
-            Ok(pending) => pending.await,
-            Err(error) => Err(error),
-        };
-        drop(operation);
+        let answer = self.request().await;
         stage.note(format_args!(
             "node {node}: asks for {path}: {:?}",
             answer.as_ref().map(|_| ())
@@ -204,7 +200,11 @@ impl Task {
     pub async fn run(mut self, broadcast: BroadcastConsumer) {
         let stage = self.stage.clone();
         if self.rng.chance(5) {
-            self.request().await;
+            let answer = self.request().await.err();
+            stage.note(format_args!(
+                "node {}: request {} {answer:?}",
+                self.node, self.path
+            ));
         }
         let name = match self.rng.below(10) {
             0 => "nowhere".to_owned(),
@@ -229,18 +229,12 @@ impl Task {
         }
     }
 
-    /// Asks for a broadcast by its path.
-    async fn request(&self) {
-        let operation = self.stage.operation(self.node, "request");
-        let answer = match self.life.origin.consume().request_broadcast(&self.path) {
-            Ok(pending) => pending.await.err(),
-            Err(error) => Some(error),
-        };
-        drop(operation);
-        self.stage.note(format_args!(
-            "node {}: request {} {answer:?}",
-            self.node, self.path
-        ));
+    /// Asks for the broadcast by its path.
+    async fn request(&self) -> Result<BroadcastConsumer, Error> {
+        let what = format!("asking for {}", self.path);
+        let _operation = self.stage.operation(self.node, what);
+        let origin = self.life.origin.consume();
+        origin.request_broadcast(&self.path)?.await
     }
 
     async fn info(&self, track: &TrackConsumer) {
@@ -254,6 +248,17 @@ impl Task {
         ));
     }
 
+    /// Waits for an answer; in so many of a hundred cases not for long.
+    async fn wait<T>(&mut self, percent: u64, answer: impl Future<Output = T>) -> Option<T> {
+        match self.stage.plan.has(Family::Fickle) && self.rng.chance(percent) {
+            true => {
+                let patience = self.rng.millis(0, 300);
+                self.stage.within(patience, answer).await
+            }
+            false => Some(answer.await),
+        }
+    }
+
     async fn fetch(&mut self, track: &TrackConsumer) {
         let stage = self.stage.clone();
         let latest = track.latest().unwrap_or(3);
@@ -262,19 +267,15 @@ impl Task {
             true => self.rng.range(0, 9),
             false => 0,
         };
-        let options = moq_net::Fetch::default()
+        let options = Fetch::default()
             .with_priority(self.rng.below(256) as u8)
             .with_frame_start(frame);
         let operation = stage.operation(self.node, "fetch");
         let answer = match track.fetch_group(sequence, options) {
-            Ok(pending) if stage.plan.has(Family::Fickle) && self.rng.chance(20) => {
-                let patience = self.rng.millis(0, 300);
-                match stage.within(patience, pending).await {
-                    Some(answer) => answer,
-                    None => return,
-                }
-            }
-            Ok(pending) => pending.await,
+            Ok(pending) => match self.wait(20, pending).await {
+                Some(answer) => answer,
+                None => return,
+            },
             Err(error) => Err(error),
         };
         drop(operation);
@@ -287,7 +288,7 @@ impl Task {
         ));
         if let Ok(group) = answer {
             let reading = Reading::new(&stage, self.node, self.path.as_str(), track.name());
-            let _end = check::group(&reading, group, &mut self.rng, true).await;
+            let _end = reading::group(&reading, group, &mut self.rng, true).await;
         }
     }
 
@@ -300,15 +301,8 @@ impl Task {
             Ok(pending) => pending,
             Err(error) => return stage.note(format_args!("node {}: subscribe {error}", self.node)),
         };
-        let answer = match stage.plan.has(Family::Fickle) && self.rng.chance(15) {
-            true => {
-                let patience = self.rng.millis(0, 300);
-                match stage.within(patience, pending).await {
-                    Some(answer) => answer,
-                    None => return,
-                }
-            }
-            false => pending.await,
+        let Some(answer) = self.wait(15, pending).await else {
+            return;
         };
         drop(operation);
         stage.note(format_args!(

@@ -206,10 +206,17 @@ impl Network {
     }
 }
 
-/// Breaks streams and connections until `phase`.
+/// What breaks streams and connections.
+pub const STORMS: [Family; 3] = [Family::Resets, Family::Kills, Family::Silence];
+
+/// Breaks streams and connections until `phase`; at least one of [`STORMS`] is on.
 pub async fn storm(stage: Rc<Stage>, network: Rc<Network>, phase: Phase) {
     let mut rng = stage.rng(3);
     let links = stage.plan.links.len() as u64;
+    let families: Vec<Family> = STORMS
+        .into_iter()
+        .filter(|family| stage.plan.has(*family))
+        .collect();
     loop {
         if stage
             .until(phase, stage.sleep(rng.millis(200, 4_000)))
@@ -222,13 +229,6 @@ pub async fn storm(stage: Rc<Stage>, network: Rc<Network>, phase: Phase) {
         let Some(breaker) = network.breaker(index) else {
             continue;
         };
-        let families: Vec<Family> = [Family::Resets, Family::Kills, Family::Silence]
-            .into_iter()
-            .filter(|family| stage.plan.has(*family))
-            .collect();
-        if families.is_empty() {
-            return;
-        }
         match rng.pick(&families) {
             Family::Resets => {
                 let code = *rng.pick(&[0, 2, 0x33, 0x4242]);
