@@ -413,7 +413,10 @@ impl Transport {
             state.sides[side].open[kind] += 1;
             state.sides[side].opened[kind] += 1;
             let stream = Stream::new(self.shared().clone(), side, kind, options.window);
-            state.streams.retain(|stream| stream.strong_count() > 0);
+            // Only when it is full: there may be a hundred thousand.
+            if state.streams.len() == state.streams.capacity() {
+                state.streams.retain(|stream| stream.strong_count() > 0);
+            }
             state.streams.push(Arc::downgrade(&stream));
             Some(stream)
         })
