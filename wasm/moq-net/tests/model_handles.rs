@@ -118,3 +118,24 @@ fn who_reads_a_complete_frame_holds_nothing_but_its_bytes() {
     assert_eq!(world.runtime.stats().frames, 0);
     assert_eq!(all(&mut late), Some(Bytes::from("ab")));
 }
+
+#[test]
+fn a_frame_is_aborted_once_and_only_while_something_is_missing() {
+    let world = World::new();
+    let group = track(&world).append_group().unwrap();
+    let frame = group.create_frame(2).unwrap();
+    frame.write("a").unwrap();
+    let mut reader = frame.consume();
+    assert_eq!(frame.abort(Error::App(7)), Ok(()));
+    assert_eq!(
+        look(|waiter| reader.poll_read_chunk(waiter)),
+        Some(Err(Error::App(7)))
+    );
+    assert_eq!(frame.write("b"), Err(Error::App(7)));
+    assert_eq!(frame.abort(Error::Cancel), Err(Error::Closed));
+    let whole = group.create_frame(1).unwrap();
+    whole.write("c").unwrap();
+    let mut reader = whole.consume();
+    assert_eq!(whole.abort(Error::Cancel), Err(Error::Closed));
+    assert_eq!(all(&mut reader), Some(Bytes::from("c")));
+}
