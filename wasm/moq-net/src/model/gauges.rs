@@ -1,9 +1,6 @@
 //! Live counts of everything the model hands out, so that a leak shows as a number.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::{Runtime, held::Gauge};
 
@@ -149,11 +146,5 @@ impl Clone for Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.runtime.gauges().live[self.kind as usize].fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl fmt::Debug for Live {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind.fmt(f)
     }
 }
