@@ -148,3 +148,67 @@ impl Drop for Live {
         self.runtime.gauges().live[self.kind as usize].fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, held::Held, test_host::TestHost};
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn every_count_has_a_figure_of_its_own() {
+        let runtime = Runtime::new(TestHost::default(), Limits::default());
+        let held = Held::new(&runtime);
+        held.add(Gauge::Announcements, 1);
+        held.add(Gauge::Interests, 2);
+        held.add(Gauge::Subscriptions, 3);
+        held.add(Gauge::Streams, 4);
+        held.add(Gauge::Sending, 5);
+        held.add(Gauge::Assembly, 6);
+        held.add(Gauge::Unsent, 7);
+        let gauges = runtime.gauges();
+        gauges.add_dropped_datagrams(8);
+        gauges.refused_datagrams.store(9, Ordering::Relaxed);
+        gauges.empty_streams.store(10, Ordering::Relaxed);
+        gauges.rescaled_tracks.store(11, Ordering::Relaxed);
+        let sessions = Stats {
+            announcements: 1,
+            interests: 2,
+            served_subscriptions: 3,
+            served_streams: 4,
+            served_groups: 5,
+            assembly_bytes: 6,
+            unsent_bytes: 7,
+            dropped_datagrams: 8,
+            refused_datagrams: 9,
+            empty_streams: 10,
+            rescaled_tracks: 11,
+            ..Stats::default()
+        };
+        assert_eq!(runtime.stats(), sessions);
+        let live =
+            |kind, count| -> Vec<Live> { (0..count).map(|_| Live::new(&runtime, kind)).collect() };
+        let _handles = [
+            live(Kind::Origin, 1),
+            live(Kind::Broadcast, 2),
+            live(Kind::Track, 3),
+            live(Kind::Frame, 4),
+            live(Kind::Producer, 5),
+            live(Kind::Consumer, 6),
+            live(Kind::Subscription, 7),
+        ];
+        let all = Stats {
+            origins: 1,
+            broadcasts: 2,
+            tracks: 3,
+            frames: 4,
+            producers: 5,
+            consumers: 6,
+            subscriptions: 7,
+            ..sessions
+        };
+        assert_eq!(runtime.stats(), all);
+    }
+}
