@@ -80,9 +80,9 @@ impl Relay {
         })
     }
 
-    /// Everything there is, for the relays this one was told to connect to. Clients only ever get what
+    /// Everything there is, for whoever runs this relay and the relays it was told to connect to. Clients only ever get what
     /// [`authorize`](Self::authorize) gives them.
-    pub(crate) const fn origin(&self) -> &OriginProducer {
+    pub const fn origin(&self) -> &OriginProducer {
         &self.origin
     }
 

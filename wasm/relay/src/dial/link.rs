@@ -19,26 +19,59 @@ const HEALTHY: Duration = Duration::from_secs(10);
 /// How long a session that the other relay wants to leave goes on beside the new one.
 const LEAVING: Duration = Duration::from_secs(10);
 
+/// How often in a row another relay may send us on.
+const MOVES: usize = 3;
+
 /// Connects to `url` again and again, with sessions of this kind, which `metrics` counts. Ends with the future.
 pub async fn keep(dialer: &Dialer, url: &Url, config: &Config, metrics: &Metrics) {
     let mut backoff = Backoff::new(config.runtime.clone());
-    let mut target = url.clone();
+    let mut target = Target::home(url);
+    let mut moves = 0;
     loop {
         let opened = Instant::now();
         let moved = match open(dialer, &target, config, metrics).await {
             Ok(running) => attend(running, &target, url).await,
             Err(error) => {
-                tracing::warn!(relay = shown(&target), %error, "not connected");
+                tracing::warn!(relay = shown(&target.url), %error, "not connected");
                 None
             }
         };
-        // What it was sent to counts for one attempt.
-        target = moved.clone().unwrap_or_else(|| url.clone());
-        if opened.elapsed() >= HEALTHY {
+        let healthy = opened.elapsed() >= HEALTHY;
+        if healthy {
             backoff.reset();
+            moves = 0;
         }
-        if moved.is_none() || opened.elapsed() < HEALTHY {
+        let wait = moved.is_none() || !healthy;
+        // What it was sent to counts for one attempt.
+        target = match moved {
+            Some(next) if moves < MOVES => {
+                moves += 1;
+                next
+            }
+            _ => {
+                moves = 0;
+                Target::home(url)
+            }
+        };
+        if wait {
             tokio::time::sleep(backoff.next()).await;
+        }
+    }
+}
+
+/// Where to connect to.
+#[derive(Debug, PartialEq)]
+struct Target {
+    url: Url,
+    /// Whether our token is for whoever is there.
+    trusted: bool,
+}
+
+impl Target {
+    fn home(url: &Url) -> Self {
+        Self {
+            url: url.clone(),
+            trusted: true,
         }
     }
 }
@@ -59,11 +92,14 @@ impl Drop for Running {
 /// Connects, and waits until the other relay takes the session.
 async fn open(
     dialer: &Dialer,
-    url: &Url,
+    Target { url, trusted }: &Target,
     config: &Config,
     metrics: &Metrics,
 ) -> Result<Running, DialError> {
-    let (session, driver) = dialer.dial(url, config.clone()).await?;
+    let (session, driver) = match trusted {
+        true => dialer.dial(url, config.clone()).await?,
+        false => dialer.dial_without_token(url, config.clone()).await?,
+    };
     let driver = tokio::spawn(async move {
         // How it ended is asked of the session.
         let _ = driver.await;
@@ -80,11 +116,15 @@ async fn open(
 }
 
 /// Waits for the end of a session, or for the wish of the other relay that it ends: then where to go.
-async fn attend(running: Running, target: &Url, home: &Url) -> Option<Url> {
+async fn attend(running: Running, target: &Target, home: &Url) -> Option<Target> {
     match running.session.going_away().await {
         Ok(uri) => {
             let next = redirect(&uri, home);
-            tracing::info!(from = shown(target), to = shown(&next), "asked to move");
+            tracing::info!(
+                from = shown(&target.url),
+                to = shown(&next.url),
+                "asked to move"
+            );
             // What flows goes on while the new session is made.
             tokio::spawn(async move {
                 let _ = tokio::time::timeout(LEAVING, running.session.closed()).await;
@@ -92,29 +132,30 @@ async fn attend(running: Running, target: &Url, home: &Url) -> Option<Url> {
             Some(next)
         }
         Err(Error::Closed) => {
-            tracing::info!(relay = shown(target), "closed");
+            tracing::info!(relay = shown(&target.url), "closed");
             None
         }
         Err(error) => {
-            tracing::warn!(relay = shown(target), %error, "lost");
+            tracing::warn!(relay = shown(&target.url), %error, "lost");
             None
         }
     }
 }
 
-/// Where to go when a relay says so: only to the same host by the same kind of transport, so that nobody can send our token
-/// elsewhere; else back to where we were told to go ourselves.
-fn redirect(uri: &str, home: &Url) -> Url {
+/// Where to go when a relay says so: only to the same host by the same kind of transport, else back to where we were told to
+/// go ourselves. Whoever has another port there is somebody else, and is not shown our token.
+fn redirect(uri: &str, home: &Url) -> Target {
     let Ok(mut url) = Url::parse(uri) else {
-        return home.clone();
+        return Target::home(home);
     };
     if url.scheme() != home.scheme() || url.host() != home.host() {
-        return home.clone();
+        return Target::home(home);
     }
-    if url.query().is_none() {
+    let trusted = url.port_or_known_default() == home.port_or_known_default();
+    if trusted && url.query().is_none() {
         url.set_query(home.query());
     }
-    url
+    Target { url, trusted }
 }
 
 /// How long to wait before the next attempt: longer each time, and never quite as long as others do.
@@ -180,11 +221,17 @@ mod tests {
     #[test]
     fn a_relay_can_send_us_nowhere_but_to_its_own_host() {
         let home = Url::parse("https://relay.example:4443/demo?jwt=secret").unwrap();
-        let to = |uri: &str| redirect(uri, &home).to_string();
+        let to = |uri: &str| redirect(uri, &home);
+        let moved = |url: &str, trusted| Target {
+            url: Url::parse(url).unwrap(),
+            trusted,
+        };
         assert_eq!(
-            to("https://relay.example:5555/demo"),
-            "https://relay.example:5555/demo?jwt=secret"
+            to("https://relay.example:4443/other"),
+            moved("https://relay.example:4443/other?jwt=secret", true)
         );
+        let other_port = "https://relay.example:5555/demo";
+        assert_eq!(to(other_port), moved(other_port, false));
         for elsewhere in [
             "",
             "nonsense",
@@ -192,7 +239,7 @@ mod tests {
             "http://relay.example:4443/demo",
             "moqt://relay.example/demo",
         ] {
-            assert_eq!(to(elsewhere), home.as_str(), "{elsewhere:?}");
+            assert_eq!(to(elsewhere), Target::home(&home), "{elsewhere:?}");
         }
     }
 }

@@ -90,39 +90,58 @@ impl Dialer {
         })
     }
 
-    /// Connects to a relay and starts a session of this kind. It is not known yet whether the relay takes it:
-    /// see [`Session::ready`].
+    /// Connects to a relay and starts a session of this kind, with the configured token unless the address holds one. It is
+    /// not known yet whether the relay takes it: see [`Session::ready`].
     ///
     /// # Errors
     /// See [`DialError`].
     pub async fn dial(&self, url: &Url, config: Config) -> Result<(Session, Driver), DialError> {
-        let dialing = async {
-            let url = self.with_token(url).await?;
-            match url.scheme() {
-                "https" => self.web_transport(&url, &self.trust, config).await,
-                "http" => {
-                    let trust = self.development(&url).await?;
-                    let mut url = url.clone();
-                    // Between two special schemes this works.
-                    let _ = url.set_scheme("https");
-                    if url.port().is_none() {
-                        let _ = url.set_port(Some(80));
-                    }
-                    self.web_transport(&url, &trust, config).await
-                }
-                "ws" | "wss" => self.web_socket(&url, config).await,
-                _ => self.quic(&url, config).await,
-            }
-        };
+        self.in_time(async { self.connect(self.with_token(url).await?, config).await })
+            .await
+    }
+
+    /// As [`dial`](Self::dial), to somebody our token is not for.
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn dial_without_token(
+        &self,
+        url: &Url,
+        config: Config,
+    ) -> Result<(Session, Driver), DialError> {
+        self.in_time(self.connect(url.clone(), config)).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        dialing: impl Future<Output = Result<T, DialError>>,
+    ) -> Result<T, DialError> {
         tokio::time::timeout(self.bounds.handshake_timeout, dialing)
             .await
             .map_err(|_elapsed| DialError::Timeout)?
     }
 
+    async fn connect(&self, mut url: Url, config: Config) -> Result<(Session, Driver), DialError> {
+        url.set_fragment(None);
+        match url.scheme() {
+            "https" => self.web_transport(&url, &self.trust, config).await,
+            "http" => {
+                let trust = self.development(&url).await?;
+                // Between two special schemes this works.
+                let _ = url.set_scheme("https");
+                if url.port().is_none() {
+                    let _ = url.set_port(Some(80));
+                }
+                self.web_transport(&url, &trust, config).await
+            }
+            "ws" | "wss" => self.web_socket(&url, config).await,
+            _ => self.quic(&url, config).await,
+        }
+    }
+
     /// Adds the configured token to an address that has none.
     async fn with_token(&self, url: &Url) -> Result<Url, DialError> {
         let mut url = url.clone();
-        url.set_fragment(None);
         let has_token = url.query_pairs().any(|(name, _)| name == "jwt");
         if let Some(file) = self.token.as_ref().filter(|_| !has_token) {
             let token = tokio::fs::read_to_string(file)

@@ -4,6 +4,7 @@ mod announced;
 mod expiry;
 mod fetch;
 mod keys;
+mod links;
 mod matrix;
 mod names;
 mod pages;

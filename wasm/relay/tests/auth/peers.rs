@@ -1,18 +1,21 @@
 //! Client certificates: what is configured for their name, and nothing else.
 
 use moq_net::Error;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair,
+};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::world::{Binding, Denied, Dial, Directory, Identity, claims, key, start};
 
 /// An authority that signs client certificates.
-struct Issued {
-    pem: String,
+pub(crate) struct Issued {
+    pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-fn authority() -> Issued {
+pub(crate) fn authority() -> Issued {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,16 +27,26 @@ fn authority() -> Issued {
 }
 
 impl Issued {
-    fn client(&self, name: &str) -> Identity {
+    fn issue(&self, name: &str) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    fn client(&self, name: &str) -> Identity {
+        let (certificate, key) = self.issue(name);
         let private = PrivatePkcs8KeyDer::from(key.serialize_der());
         (
             vec![certificate.der().clone()],
             PrivateKeyDer::Pkcs8(private),
         )
+    }
+
+    /// As the texts of PEM files: certificate, key.
+    pub(crate) fn client_pem(&self, name: &str) -> (String, String) {
+        let (certificate, key) = self.issue(name);
+        (certificate.pem(), key.serialize_pem())
     }
 }
 

@@ -92,6 +92,7 @@ pub(crate) const BINDINGS: [Binding; 3] =
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) relay: Arc<Relay>,
+    pub(crate) certificate: CertificateDer<'static>,
     roots: Arc<rustls::RootCertStore>,
 }
 
@@ -151,6 +152,7 @@ pub(crate) async fn start(arguments: &[&str]) -> Running {
     Running {
         address,
         relay,
+        certificate: certificate.chain[0].clone(),
         roots: Arc::new(roots),
     }
 }
