@@ -124,6 +124,23 @@ fn flooder<'a>(net: &'a Net, relay: &OriginProducer, options: Options) -> (Sessi
     (ours, raw)
 }
 
+/// Track "v" of the broadcast "big", which somebody publishes over `relay`, and what keeps it there.
+fn big(net: &Net, relay: &OriginProducer) -> (TrackProducer, impl Sized + use<>) {
+    let home = net.origin(50);
+    let broadcast = home.create_broadcast(&path("big")).unwrap();
+    let track = broadcast.create_track("v", None).unwrap();
+    let publisher = net.connect(VERSION, &Ends::publish(&home), &Ends::subscribe(relay));
+    (track, (broadcast, publisher))
+}
+
+/// A viewer's connection on which 16 bytes of each stream wait to be read, and no more.
+fn stalled() -> Options {
+    Options {
+        window: 16,
+        ..Net::options(VERSION)
+    }
+}
+
 /// What a flood makes the relay hold while it lasts: the second half of it must be no more than the first.
 struct Plateau {
     before: isize,
@@ -517,16 +534,9 @@ fn a_viewer_that_never_reads_costs_its_share_and_stops_nobody() {
     };
     let net = Net::with_limits(limits);
     let relay = net.origin(1);
-    let home = net.origin(50);
-    let broadcast = home.create_broadcast(&path("big")).unwrap();
-    let track = broadcast.create_track("v", None).unwrap();
-    let publisher = net.connect(VERSION, &Ends::publish(&home), &Ends::subscribe(&relay));
+    let (track, publisher) = big(&net, &relay);
     let mut canary = Canary::new(&net, &relay);
-    let stalled = Options {
-        window: 16,
-        ..Net::options(VERSION)
-    };
-    let (session, raw) = flooder(&net, &relay, stalled);
+    let (session, raw) = flooder(&net, &relay, stalled());
     let wish = raw.bidi("02 0d 00 03626967 0176 05 00 6a60 00 00");
     let before = live();
     let mut most = 0;
@@ -544,7 +554,7 @@ fn a_viewer_that_never_reads_costs_its_share_and_stops_nobody() {
     assert!(most > 1 << 19, "only {most} bytes wait: nothing was tried");
     assert!(most <= 1 << 20, "{most} bytes wait");
     drop(wish);
-    drop((session, raw, track, broadcast, publisher));
+    drop((session, raw, track, publisher));
     settles(&net, before);
 }
 
@@ -554,31 +564,27 @@ fn a_viewer_with_many_subscriptions_that_reads_none_costs_its_share() {
     let bound = limits.viewer_groups;
     let net = Net::with_limits(limits);
     let relay = net.origin(1);
-    let home = net.origin(50);
-    let broadcast = home.create_broadcast(&path("big")).unwrap();
-    let track = broadcast.create_track("v", None).unwrap();
-    let publisher = net.connect(VERSION, &Ends::publish(&home), &Ends::subscribe(&relay));
+    let (track, publisher) = big(&net, &relay);
     let mut canary = Canary::new(&net, &relay);
-    let stalled = Options {
-        window: 16,
+    let options = Options {
         max_uni: 4 * bound,
-        ..Net::options(VERSION)
+        ..stalled()
     };
-    let (session, raw) = flooder(&net, &relay, stalled);
+    let (session, raw) = flooder(&net, &relay, options);
     let before = live();
-    let wishes: Vec<_> = (0x4000..0x4000 + 1000)
+    let wishes: Vec<_> = (0x4000..0x4000 + 600)
         .map(|id| raw.bidi(&format!("02 0e {id:04x} 03626967 0176 05 00 6a60 00 00")))
         .collect();
     let (mut most, mut unread) = (0, VecDeque::new());
     let mut plateau = Plateau::new(64 * MIB);
-    for step in 0..40 {
+    for step in 0..60 {
         track.write_frame(Bytes::from(vec![1; 500])).unwrap();
         net.executor.advance(Duration::from_millis(500));
         most = most.max(net.runtime.stats().served_groups);
         unread.extend(std::iter::from_fn(|| raw.accept_uni()));
         // Only what must have been reset: letting go of a stream would stop it.
         unread.drain(..unread.len().saturating_sub(2 * bound));
-        plateau.note(step, 40);
+        plateau.note(step, 60);
         canary.sings(&net);
         assert!(session.held_bytes() <= 28 << 20);
     }
@@ -587,7 +593,7 @@ fn a_viewer_with_many_subscriptions_that_reads_none_costs_its_share() {
     // The others have a few on their way as well.
     assert!(most <= bound + 10, "{most} groups are on their way");
     drop((wishes, unread));
-    drop((raw, session, track, broadcast, publisher));
+    drop((raw, session, track, publisher));
     settles(&net, before);
 }
 

@@ -49,6 +49,16 @@ fn live<'a>(
     (up.net.executor.run_until(viewer), stream, request)
 }
 
+/// A subscription that the upstream has ended after group 2, though no group has come yet, and what keeps the broadcast there.
+fn over<'a>(up: &'a Upstream<'_>) -> (TrackSubscriber, impl Sized + use<'a>) {
+    let (announce, broadcast) = up.announce();
+    let (viewer, mut stream, _) = live(up, &broadcast);
+    // START 0, END 2, FIN.
+    stream.write("00 01 00  01 01 02");
+    stream.fin();
+    (viewer, (announce, stream))
+}
+
 fn recv(net: &Net, viewer: &mut TrackSubscriber) -> (u64, String) {
     net.executor.run_until(async {
         let mut group = viewer.recv_group().await.unwrap().expect("a group");
@@ -566,11 +576,7 @@ fn groups_that_overtake_the_confirmation_are_kept() {
 fn groups_that_the_end_has_overtaken_are_waited_for() {
     let net = Net::new();
     let up = Upstream::new(&net, Version::Lite05);
-    let (_announce, broadcast) = up.announce();
-    let (mut viewer, mut stream, _) = live(&up, &broadcast);
-    // START 0, END 2, FIN: two groups are still on their way.
-    stream.write("00 01 00  01 01 02");
-    stream.fin();
+    let (mut viewer, _kept) = over(&up);
     up.raw.uni_fin(&(up.group(0, 1) + &up.frame("one")));
     assert_eq!(recv(&net, &mut viewer), (1, "one".to_owned()));
     net.executor.advance(Duration::from_millis(400));
@@ -586,10 +592,7 @@ fn groups_that_the_end_has_overtaken_are_waited_for() {
 fn a_group_that_never_comes_delays_the_end_only_for_a_while() {
     let net = Net::new();
     let up = Upstream::new(&net, Version::Lite05);
-    let (_announce, broadcast) = up.announce();
-    let (viewer, mut stream, _) = live(&up, &broadcast);
-    stream.write("00 01 00  01 01 02");
-    stream.fin();
+    let (viewer, _kept) = over(&up);
     let before = net.executor.now();
     assert_eq!(net.executor.run_until(viewer.finished()), Ok(2));
     assert_eq!(
@@ -603,11 +606,7 @@ fn a_group_that_never_comes_delays_the_end_only_for_a_while() {
 fn a_reader_in_order_does_not_wait_for_what_was_lost_before_the_end() {
     let net = Net::new();
     let up = Upstream::new(&net, Version::Lite05);
-    let (_announce, broadcast) = up.announce();
-    let (mut viewer, mut stream, _) = live(&up, &broadcast);
-    // START 0, END 2, FIN; group 1 never comes.
-    stream.write("00 01 00  01 01 02");
-    stream.fin();
+    let (mut viewer, _kept) = over(&up);
     up.raw.uni_fin(&(up.group(0, 0) + &up.frame("zero")));
     let before = net.executor.now();
     let ends = net.executor.spawn(async move {
@@ -633,10 +632,7 @@ fn patience_for_old_groups_does_not_hold_up_the_end_of_a_track_at_every_relay() 
         ..Limits::default()
     });
     let up = Upstream::new(&net, Version::Lite05);
-    let (_announce, broadcast) = up.announce();
-    let (viewer, mut stream, _) = live(&up, &broadcast);
-    stream.write("00 01 00  01 01 02");
-    stream.fin();
+    let (viewer, _kept) = over(&up);
     let before = net.executor.now();
     assert_eq!(net.executor.run_until(viewer.finished()), Ok(2));
     assert_eq!(net.executor.now() - before, limit);
