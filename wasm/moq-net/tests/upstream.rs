@@ -4,15 +4,19 @@ mod support;
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use moq_net::{
     BroadcastPublish, Client, Config, Error, OriginProducer, Server, Session, Subscription,
     TrackInfo, TrackProducer, TrackSubscriber, Upstream, Upstreams, Version,
+    coding::{Encode, Reader},
+    lite::{ControlType, Subscribe, SubscribeOk, SubscribeReply},
 };
 use support::{
     executor::Task,
     net::{End, Net, path},
     transport::{Transport, pair},
 };
+use web_transport_trait::{SendStream as _, Session as _};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -252,6 +256,63 @@ fn an_upstream_that_does_not_say_who_asks_it_is_not_asked() {
     let took = net.executor.now() - before.0;
     assert!(took < Duration::from_secs(4), "{took:?}");
     assert_eq!(client_end.opened().0 - before.1, 1, "only the question");
+}
+
+#[test]
+fn an_upstream_where_the_question_broke_off_is_not_asked() {
+    let version = Version::Lite04;
+    let not_found = Error::NotFound.to_stream_code(version);
+    // Some take every subscription, and only then say no.
+    for taken in [false, true] {
+        for (code, answered) in [(0x4242, false), (not_found, true)] {
+            let net = Net::new();
+            let edge = Relay::new(&net, 1, 1);
+            let (client_end, server_end) = pair(Net::options(version));
+            let refusing = refuse(server_end, version, taken, code);
+            let asked = net.executor.spawn(refusing);
+            let config = Config::new(net.runtime.clone()).with_versions([version]);
+            let dial = Client::new(edge.upstreams[0].config(config));
+            let (_session, driver) = net
+                .executor
+                .run_until(dial.connect(client_end.clone()))
+                .expect("connected");
+            drop(net.executor.spawn(driver));
+            net.executor.run_until_idle();
+            let missing = net.executor.run_until(read(&edge.origin, "room"));
+            let expected = match answered {
+                true => Error::NotFound,
+                false => Error::Timeout,
+            };
+            assert_eq!(missing.err(), Some(expected), "{code:#x}, taken: {taken}");
+            client_end.kill();
+            let paths = net.executor.run_until(asked);
+            let room = paths.iter().filter(|path| *path == "room").count();
+            assert_eq!(room, usize::from(answered), "{code:#x}: {paths:?}");
+        }
+    }
+}
+
+/// Refuses every subscription with `code`, some only once it is `taken`: what was asked for.
+async fn refuse(end: Transport, version: Version, taken: bool, code: u32) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut open = Vec::new();
+    while let Ok((mut send, recv)) = end.accept_bi().await {
+        let mut reader = Reader::new(recv, version);
+        if reader.decode::<ControlType>().await != Ok(ControlType::Subscribe) {
+            open.push((send, reader));
+            continue;
+        }
+        let asked: Subscribe = reader.decode().await.expect("a subscription");
+        paths.push(asked.broadcast.as_str().to_owned());
+        if taken {
+            let mut bytes = BytesMut::new();
+            let ok = SubscribeReply::Ok(SubscribeOk::default());
+            ok.encode(&mut bytes, version).expect("encodes");
+            send.write(&bytes).await.expect("still there");
+        }
+        send.reset(code);
+    }
+    paths
 }
 
 #[test]

@@ -6,10 +6,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, task::Poll, time::Duration};
 
-use kio::Shared;
+use kio::{Shared, Waiter};
 
 use super::{Inner, Upstream};
-use crate::{Instant, Origin, Path, PathOwned, TrackRequest, Viewer};
+use crate::{
+    Error, Instant, Origin, Path, PathOwned, Result, TrackRequest, TrackSubscribe, Viewer,
+};
 
 /// How long an upstream that is asked whether it asks us in turn may take to say so.
 const RING_PATIENCE: Duration = Duration::from_secs(2);
@@ -143,11 +145,16 @@ impl Inner {
         let mut asked = std::pin::pin!(link.supply.serve(path, request));
         let mut timer = self.runtime.sleep(RING_PATIENCE);
         let answered = std::future::poll_fn(|cx| match asked.as_mut().poll(cx) {
-            Poll::Ready(_nobody_has_it) => Poll::Ready(true),
-            Poll::Pending => timer.as_mut().poll(cx).map(|()| false),
+            Poll::Ready(returned) => Poll::Ready(Some(returned)),
+            Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
         })
         .await;
-        drop(wanted);
+        let answered = match answered {
+            Some(Some((_unanswerable, error))) => is_answer(&error),
+            // Some versions take every subscription, and then give it up.
+            Some(None) => given_up(wanted).is_none_or(|error| is_answer(&error)),
+            None => false,
+        };
         link.ring.lock().known = Some(Known {
             at,
             session: peer.session,
@@ -158,6 +165,37 @@ impl Inner {
             },
         });
     }
+}
+
+/// Why a question ended that had been taken.
+fn given_up(wanted: Result<kio::Pending<TrackSubscribe>>) -> Option<Error> {
+    let subscribed = match wanted {
+        Ok(pending) => pending.into_inner(),
+        Err(error) => return Some(error),
+    };
+    match kio::Future::poll(&subscribed, &Waiter::noop()) {
+        Poll::Ready(Err(error)) => Some(error),
+        Poll::Ready(Ok(mut track)) => match track.poll_recv_group(&Waiter::noop()) {
+            Poll::Ready(Err(error)) => Some(error),
+            _ => None,
+        },
+        Poll::Pending => None,
+    }
+}
+
+/// Whether a question that ended so was answered: by somebody who has no such path, and not by what befell it on its way. That
+/// nobody asks us must not be believed lightly: those who wait for one another do so for ever.
+const fn is_answer(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::Cancel
+            | Error::Timeout
+            | Error::Transport(_)
+            | Error::Dropped
+            | Error::Closed
+            | Error::GoingAway
+            | Error::App(_)
+    )
 }
 
 /// An upstream that is being asked whether it asks us in turn.
