@@ -274,11 +274,9 @@ impl State {
         self.first.get_or_insert(stamp);
         // Frames may be out of presentation order (B-frames): the latest time counts, not the last frame.
         let latest = self.newest.and_then(|newest| newest.timestamp);
+        let times = latest.into_iter().chain(stamp.timestamp);
         self.newest = Some(Stamp {
-            timestamp: match (latest, stamp.timestamp) {
-                (Some(old), Some(new)) if old.value > new.value => Some(old),
-                (old, new) => new.or(old),
-            },
+            timestamp: times.max_by_key(|time| time.value),
             ..stamp
         });
         self.bytes += slot.size();
