@@ -278,6 +278,7 @@ fn the_least_recently_used_group_goes_first_and_says_so() {
         (vec![0, 1], vec![0, 1])
     );
     let mut reader = tracks[1].consume().get_group(0).unwrap();
+    assert!(reader.is_finished());
     // Somebody uses the oldest group: the next oldest that is not the newest of its track goes.
     assert!(tracks[0].consume().get_group(0).is_some());
     put_big(&tracks[0]);
@@ -286,6 +287,7 @@ fn the_least_recently_used_group_goes_first_and_says_so() {
         (vec![0, 1, 2], vec![1])
     );
     assert_eq!(read(&mut reader), Some(Err(Error::Evicted)));
+    assert_eq!((reader.is_finished(), reader.frame_count()), (false, 1));
     assert_eq!(world.runtime.stats().evicted_groups, 1);
     assert!(world.runtime.stats().cached_bytes <= world.runtime.limits().cache_bytes);
     // It may come again.
@@ -404,6 +406,22 @@ fn a_newest_group_gives_no_more_frames_than_it_must() {
     // The newest stays though it alone is too much, so that the group goes as a whole and says so.
     assert_eq!(write(321), (0, 1));
     assert_eq!(group.write_frame("x"), Err(Error::Evicted));
+}
+
+#[test]
+fn empty_frames_go_one_by_one_as_well() {
+    let world = World::with(Limits {
+        cache_bytes: 130,
+        group_overhead: 100,
+        frame_overhead: 10,
+        ..Limits::default()
+    });
+    let track = TrackProducer::new("chat", None, &world.runtime);
+    let group = track.append_group().unwrap();
+    for _ in 0..10 {
+        group.write_frame(Bytes::new()).unwrap();
+    }
+    assert_eq!(world.runtime.stats().cached_bytes, 130, "the newest three");
 }
 
 #[test]
