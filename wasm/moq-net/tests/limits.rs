@@ -514,6 +514,32 @@ fn a_stream_is_read_in_pieces_of_the_size_of_its_buffer() {
 }
 
 #[test]
+fn a_session_that_costs_more_than_its_share_ends_and_says_so() {
+    let cost = |held_bytes| {
+        let net = Net::with_limits(Limits {
+            held_bytes,
+            ..Limits::default()
+        });
+        let (one, two) = (Upstream::new(&net, VERSION), Upstream::new(&net, VERSION));
+        let mut announcing = [one.accept("01"), two.accept("01")];
+        for stream in &mut announcing {
+            stream.read();
+            stream.write("02 00 00");
+            stream.write("04 01 0161 00  04 01 0162 00");
+        }
+        let cost = one.session.held_bytes();
+        assert_eq!((reason(&one.session), reason(&two.session)), (None, None));
+        announcing[1].write("04 01 0163 00");
+        assert_eq!(reason(&one.session), None);
+        (cost, reason(&two.session))
+    };
+    let (cost_of_two, ended) = cost(Limits::default().held_bytes);
+    assert!(cost_of_two > 0);
+    assert_eq!(ended, None);
+    assert_eq!(cost(cost_of_two), (cost_of_two, passed("held_bytes")));
+}
+
+#[test]
 fn what_a_session_holds_is_counted_and_given_back() {
     let net = Net::new();
     let before = net.runtime.stats();
