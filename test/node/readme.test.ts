@@ -1,12 +1,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { root } from "../../scripts/tools.mjs";
 
-const programs = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n(.*?)^```$/gms)].map(
-	([, text]) => text ?? "",
-);
+/** The programs in a page of documentation. */
+const programsIn = (page: string) =>
+	[...readFileSync(join(root, page), "utf8").matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text = ""], index) => ({
+		name: `${page} ${index + 1}`,
+		text,
+	}));
+
+const programs = [...programsIn("README.md"), ...programsIn("docs/api.md")];
 
 const options: ts.CompilerOptions = {
 	target: ts.ScriptTarget.ES2022,
@@ -26,31 +31,51 @@ const options: ts.CompilerOptions = {
 	skipLibCheck: false,
 };
 
-/** Compiles one text as a file of this repository, where the package's own name leads to its built types. */
-function problems(text: string): string[] {
-	const file = join(root, "program.ts");
+/**
+ * What is wrong with each of these texts, compiled as files of this repository, where the package's own name leads to its built
+ * types; and, last, with those.
+ */
+function problems(texts: string[]): string[][] {
+	const files = new Map(texts.map((text, index) => [join(root, `program-${index}.ts`), text]));
 	const host = ts.createCompilerHost(options);
 	const { getSourceFile, fileExists, readFile } = host;
-	host.fileExists = (name) => name === file || fileExists(name);
-	host.readFile = (name) => (name === file ? text : readFile(name));
-	host.getSourceFile = (name, language, ...rest) =>
-		name === file ? ts.createSourceFile(name, text, language) : getSourceFile(name, language, ...rest);
-	const program = ts.createProgram([file], options, host);
-	return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
+	host.fileExists = (name) => files.has(name) || fileExists(name);
+	host.readFile = (name) => files.get(name) ?? readFile(name);
+	host.getSourceFile = (name, language, ...rest) => {
+		const text = files.get(name);
+		return text === undefined ? getSourceFile(name, language, ...rest) : ts.createSourceFile(name, text, language);
+	};
+	const names = [...files.keys()];
+	const found: string[][] = [...names, "elsewhere"].map(() => []);
+	for (const { file, messageText } of ts.getPreEmitDiagnostics(ts.createProgram(names, options, host))) {
+		const index = file ? names.indexOf(file.fileName) : -1;
+		found.at(index)?.push(ts.flattenDiagnosticMessageText(messageText, "\n"));
+	}
+	return found;
 }
 
-test("the README has its five programs and the loading recipe", () => {
-	expect(programs).toHaveLength(6);
+const wrong = 'import { connect } from "moq-worker"; connect(17);';
+let found: string[][];
+
+beforeAll(() => {
+	found = problems([...programs.map(({ text }) => text), wrong]);
+}, 120_000);
+
+test("the README has its five programs and the loading recipe, the page about the API four", () => {
+	expect(programs).toHaveLength(6 + 4);
 });
 
-test.each(programs.map((text, index) => ({ text, name: index + 1 })))(
-	"README program $name compiles against the built types",
-	({ text }) => {
-		expect(problems(text)).toEqual([]);
+test.each(programs.map(({ name }, index) => ({ name, index })))(
+	"program $name compiles against the built types",
+	({ index }) => {
+		expect(found[index]).toEqual([]);
 	},
-	60_000,
 );
 
+test("the built types compile by themselves", () => {
+	expect(found.at(-1)).toEqual([]);
+});
+
 test("a wrong program is noticed", () => {
-	expect(problems('import { connect } from "moq-worker"; connect(17);')).not.toEqual([]);
-}, 60_000);
+	expect(found.at(-2)).not.toEqual([]);
+});
