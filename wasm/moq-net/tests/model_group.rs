@@ -251,6 +251,21 @@ fn sequence_order_waits_for_what_may_still_come() {
 }
 
 #[test]
+fn sequence_order_does_not_wait_for_gaps_that_nobody_can_fill() {
+    let world = World::new();
+    let track = track(&world);
+    track.create_group(0).unwrap();
+    track.finish_before(3).unwrap();
+    let mut subscriber = track.subscribe(None);
+    assert_eq!(next(&mut subscriber), got(0));
+    let probe = Probe::new();
+    probe.park(|waiter| subscriber.poll_next_group(waiter));
+    drop(track);
+    assert!(probe.wakes() > 0);
+    assert_eq!(next(&mut subscriber), END);
+}
+
+#[test]
 fn a_stalled_group_does_not_hold_up_single_frames() {
     let world = World::new();
     let track = track(&world);
