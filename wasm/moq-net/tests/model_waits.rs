@@ -3,7 +3,7 @@
 mod support;
 
 use bytes::Bytes;
-use moq_net::{Error, Frame, GroupConsumer, TrackProducer};
+use moq_net::{Error, Frame, GroupConsumer, Subscription, TrackProducer, TrackRequest};
 use support::{
     executor::Task,
     look::{World, look},
@@ -128,5 +128,29 @@ fn a_writer_waits_until_nobody_reads_any_more() {
     come(&world, &unread);
     assert!(!unused.is_finished());
     drop(reader);
+    come(&world, &unused);
+}
+
+#[test]
+fn a_request_waits_for_wishes_and_until_nobody_holds_its_track() {
+    let world = World::new();
+    let mut request = TrackRequest::new("video", &world.runtime);
+    let readers = request.consume();
+    let told = wait(&world, async move {
+        let told = request.subscription_changed().await;
+        (request, told)
+    });
+    let wish = Subscription::default().with_priority(9).with_group_start(3);
+    let from_three = readers.subscribe(wish).unwrap();
+    let (request, told) = come(&world, &told);
+    assert_eq!((told, request.has_open_start()), (Some(wish), false));
+    let from_anywhere = readers.subscribe(None).unwrap();
+    assert!(request.has_open_start());
+    assert!(look(|waiter| request.poll_unused(waiter)).is_none());
+    let unused = wait(&world, async move { request.unused().await });
+    drop((from_three, from_anywhere));
+    world.executor.run_until_idle();
+    assert!(!unused.is_finished());
+    drop(readers);
     come(&world, &unused);
 }

@@ -159,4 +159,17 @@ mod tests {
         assert!(shared.channel.read().sweep_at >= 2 * live.len());
         assert!(shared.channel.read().find("live 49").is_some());
     }
+
+    #[test]
+    fn a_name_is_known_while_its_track_is_here_or_asked_for() {
+        let runtime = Runtime::new(TestHost::default(), Limits::default());
+        let broadcast = BroadcastInfo::new().produce(&runtime);
+        let consumer = broadcast.consume();
+        let _handler = broadcast.dynamic();
+        assert!(!consumer.has_track("here") && !consumer.has_track("asked"));
+        let _track = broadcast.create_track("here", None).unwrap();
+        let _asked = consumer.track("asked").unwrap();
+        assert!(consumer.has_track("here") && consumer.has_track("asked"));
+        assert!(!consumer.has_track("other"));
+    }
 }
