@@ -159,14 +159,20 @@ impl World {
         Honest { origin, session }
     }
 
-    /// A client that does what the test says, admitted.
+    /// A client that does what the test says, admitted, while others neither come nor go.
     pub(crate) async fn flooder(&self) -> Flooder {
         let before = self.relay.sessions();
+        let flooder = self.comer().await;
+        until("admission", || self.relay.sessions() > before).await;
+        flooder
+    }
+
+    /// A client that does what the test says, about to be admitted.
+    pub(crate) async fn comer(&self) -> Flooder {
         let connection = self.connect().await;
         let mut setup = connection.open_uni().await.unwrap();
         setup.write_all(&[1, 1, 0]).await.unwrap();
         setup.finish().unwrap();
-        until("admission", || self.relay.sessions() > before).await;
         Flooder { connection }
     }
 
