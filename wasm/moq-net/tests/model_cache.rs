@@ -381,14 +381,19 @@ fn newest_groups_alone_give_their_oldest_frames_first() {
     );
 }
 
-#[test]
-fn a_newest_group_gives_no_more_frames_than_it_must() {
-    let world = World::with(Limits {
-        cache_bytes: 430,
+/// A cache for so many bytes, where a group costs 100 and a frame 10 besides its payload.
+fn priced(cache_bytes: usize) -> World {
+    World::with(Limits {
+        cache_bytes,
         group_overhead: 100,
         frame_overhead: 10,
         ..Limits::default()
-    });
+    })
+}
+
+#[test]
+fn a_newest_group_gives_no_more_frames_than_it_must() {
+    let world = priced(430);
     let track = TrackProducer::new("video", None, &world.runtime);
     let group = track.append_group().unwrap();
     let write = |size| {
@@ -410,12 +415,7 @@ fn a_newest_group_gives_no_more_frames_than_it_must() {
 
 #[test]
 fn empty_frames_go_one_by_one_as_well() {
-    let world = World::with(Limits {
-        cache_bytes: 130,
-        group_overhead: 100,
-        frame_overhead: 10,
-        ..Limits::default()
-    });
+    let world = priced(130);
     let track = TrackProducer::new("chat", None, &world.runtime);
     let group = track.append_group().unwrap();
     for _ in 0..10 {

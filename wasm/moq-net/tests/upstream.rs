@@ -236,20 +236,26 @@ fn whoever_comes_later_is_not_served_from_who_asks_through_it() {
     }
 }
 
+/// Connects the first upstream of `edge` over `end`, whose other end the test drives as it likes.
+fn dial_by_hand(net: &Net, edge: &Relay, version: Version, end: &Transport) -> Session {
+    let config = Config::new(net.runtime.clone()).with_versions([version]);
+    let dial = Client::new(edge.upstreams[0].config(config));
+    let (session, driver) = net
+        .executor
+        .run_until(dial.connect(end.clone()))
+        .expect("connected");
+    drop(net.executor.spawn(driver));
+    net.executor.run_until_idle();
+    session
+}
+
 #[test]
 fn an_upstream_that_does_not_say_who_asks_it_is_not_asked() {
     let net = Net::new();
     let edge = Relay::new(&net, 1, 1);
     // Nobody drives the far end.
     let (client_end, _server_end) = pair(Net::options(Version::Lite04));
-    let config = Config::new(net.runtime.clone()).with_versions([Version::Lite04]);
-    let dial = Client::new(edge.upstreams[0].config(config));
-    let (_session, driver) = net
-        .executor
-        .run_until(dial.connect(client_end.clone()))
-        .expect("connected");
-    drop(net.executor.spawn(driver));
-    net.executor.run_until_idle();
+    let _session = dial_by_hand(&net, &edge, Version::Lite04, &client_end);
     let before = (net.executor.now(), client_end.opened().0);
     let missing = net.executor.run_until(subscribe(&edge.origin, "room"));
     assert_eq!(missing.err(), Some(Error::Timeout));
@@ -270,14 +276,7 @@ fn an_upstream_where_the_question_broke_off_is_not_asked() {
             let (client_end, server_end) = pair(Net::options(version));
             let refusing = refuse(server_end, version, taken, code);
             let asked = net.executor.spawn(refusing);
-            let config = Config::new(net.runtime.clone()).with_versions([version]);
-            let dial = Client::new(edge.upstreams[0].config(config));
-            let (_session, driver) = net
-                .executor
-                .run_until(dial.connect(client_end.clone()))
-                .expect("connected");
-            drop(net.executor.spawn(driver));
-            net.executor.run_until_idle();
+            let _session = dial_by_hand(&net, &edge, version, &client_end);
             let missing = net.executor.run_until(read(&edge.origin, "room"));
             let expected = match answered {
                 true => Error::NotFound,
