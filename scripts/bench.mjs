@@ -45,7 +45,7 @@ main(async () => {
 	const { serveApp } = await import("../test/support/serve.mjs");
 	say("building the publisher");
 	await run("cargo", ["build", "--release", "--locked", "--bin", "bench-publisher"], { cwd: join(wasm, "interop") });
-	const target = process.env.CARGO_TARGET_DIR ?? join(wasm, "interop/target");
+	const target = process.env.CARGO_TARGET_DIR ?? join(wasm, "target");
 	const publisher = join(target, "release/bench-publisher");
 
 	const quick = process.argv.includes("--quick");
