@@ -3,7 +3,7 @@
 //
 //   node scripts/setup.mjs [--only=rust,npm,wasm,chromium,relay,media]
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,6 +19,17 @@ function checkNode() {
 	if (major < 20 || (major === 20 && minor < 19)) {
 		throw new Error(`Node ${process.versions.node} is too old: install Node 20.19 or newer (https://nodejs.org)`);
 	}
+}
+
+/** What all builds and tests of a fresh clone write, in GB. */
+const space = 5;
+
+/** A full disk makes every tool fail in words of its own: say first what is too little. */
+function checkDisk() {
+	const { bavail, bsize } = statfsSync(root);
+	const free = (bavail * bsize) / 1e9;
+	if (free >= space || existsSync(join(wasm, "target"))) return;
+	say("disk", `only ${free.toFixed(1)} GB are free: \`npm test\` of a fresh clone writes ${space} GB, and may fail`);
 }
 
 /** The toolchain that everything is built with. */
@@ -174,6 +185,7 @@ const parts = {
 /** Sets up the parts of these names. */
 export async function setup(...names) {
 	checkNode();
+	checkDisk();
 	for (const name of names) {
 		const part = parts[name];
 		if (!part) throw new Error(`there is no part "${name}"; the parts are ${Object.keys(parts).join(", ")}`);
