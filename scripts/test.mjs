@@ -86,13 +86,15 @@ main(async () => {
 			continue;
 		}
 		say(name);
+		const began = performance.now();
 		const { passed, failed, ends = [] } = await parts[name].run();
 		record.push(...ends);
 		// A part in which nothing ran proves nothing.
 		const wrong = failed + (passed === 0 ? 1 : 0);
 		total.passed += passed;
 		total.failed += wrong;
-		lines.push(`${name}: ${passed} passed, ${failed} failed${passed === 0 ? " (nothing ran)" : ""}`);
+		const seconds = Math.round((performance.now() - began) / 1000);
+		lines.push(`${name}: ${passed} passed, ${failed} failed${passed === 0 ? " (nothing ran)" : ""} in ${seconds} s`);
 	}
 	writeFileSync(recorded, JSON.stringify(record));
 	console.log("");
