@@ -65,8 +65,17 @@ impl Listen {
 #[derive(Debug, Args)]
 pub struct Session {
     /// Offer only these versions, newest first (for example `moq-lite-05`); repeatable.
-    #[arg(long = "version-only")]
+    #[arg(long = "version-only", value_name = "VERSION", value_parser = version)]
     versions: Vec<Version>,
+}
+
+/// # Errors
+/// There is none of that name.
+fn version(text: &str) -> Result<Version, String> {
+    text.parse().map_err(|_unknown| {
+        let names = Version::ALL.map(Version::name);
+        format!("the versions are {}", names.join(", "))
+    })
 }
 
 impl Session {

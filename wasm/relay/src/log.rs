@@ -10,9 +10,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::bounds::Bounds;
 use crate::lines;
 
+/// Warnings; but the WebTransport library warns of each client that leaves without a word, and of nothing else.
+const DEFAULT: &str = "warn,web_transport_quinn=error";
+
 /// Logs to standard error, within `bounds`: warnings, or what `RUST_LOG` asks for. Panics are logged, too. Once per process.
 pub fn init(bounds: &Bounds) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(DEFAULT));
     lines::subscriber(filter, Redacted, bounds).init();
     // Whatever a client caused before: this is nobody's but ours.
     std::panic::set_hook(Box::new(|info| tracing::error!(parent: None, "{info}")));
@@ -29,17 +32,26 @@ impl<'a> MakeWriter<'a> for Redacted {
     }
 }
 
-/// Events arrive whole, one write each.
+/// Events arrive whole, one write each. None fails: nobody may be reading any more, and whoever logs is not to blame.
 impl Write for Redacted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        io::stderr().lock().write_all(redact(&text).as_bytes())?;
+        let _unread = io::stderr().lock().write_all(redact(&text).as_bytes());
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _unread = io::stderr().flush();
+        Ok(())
     }
+}
+
+/// What is at the bottom of an error: libraries say that they failed, and hide why.
+pub(crate) fn cause(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .unwrap_or(error)
+        .to_string()
 }
 
 /// How the value of a `jwt` parameter begins, and how any signed token does (`{"` in base64url).

@@ -1,5 +1,7 @@
 //! The embedded MoQ relay as a program.
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,13 +24,13 @@ async fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let result = match &flags.command {
-        Some(command) => command.run().map(|summary| eprintln!("{summary}")),
-        None => run(flags).await.map(|()| println!("relay stopped")),
+        Some(command) => command.run().map(warn),
+        None => run(flags).await.map(|()| say("relay stopped")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("failed: {}", log::redact(&error.to_string()));
+            warn(format_args!("failed: {}", log::redact(&error.to_string())));
             ExitCode::FAILURE
         }
     }
@@ -38,11 +40,21 @@ async fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if !error.use_stderr() {
-        print!("{text}");
+        say(text.trim_end());
         return ExitCode::SUCCESS;
     }
-    eprint!("{}", log::redact(&text));
+    warn(log::redact(text.trim_end()));
     ExitCode::from(2)
+}
+
+/// A line on standard output. A relay goes on when nobody reads it (any more).
+fn say(line: impl Display) {
+    let _unread = writeln!(std::io::stdout(), "{line}");
+}
+
+/// The same on standard error.
+fn warn(line: impl Display) {
+    let _unread = writeln!(std::io::stderr(), "{line}");
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
@@ -55,17 +67,17 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
         server = server.with_internal(address).await?;
     }
     let _links = Links::start(&relay, &flags.dial)?;
-    println!("relay listening on {}", server.address());
-    println!("certificate {}", certificate.fingerprint);
+    say(format_args!("relay listening on {}", server.address()));
+    say(format_args!("certificate {}", certificate.fingerprint));
     if let Some(address) = server.internal_address() {
-        println!("metrics on {address}");
+        say(format_args!("metrics on {address}"));
     }
     if let Some(seconds) = flags.figures {
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(Duration::from_secs(seconds.max(1)));
             loop {
                 interval.tick().await;
-                println!("sessions {}", relay.sessions());
+                say(format_args!("sessions {}", relay.sessions()));
             }
         });
     }

@@ -1,6 +1,6 @@
 //! The UDP side: WebTransport over HTTP/3 and raw QUIC, told apart by ALPN.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use moq_net::Version;
@@ -24,7 +24,10 @@ pub enum ListenError {
     /// The TLS settings cannot be used for QUIC.
     #[error("TLS settings cannot serve QUIC: {0}")]
     Quic(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
-    /// The socket could not be opened.
+    /// The address cannot be had.
+    #[error("cannot listen on {0}: {1}")]
+    Address(SocketAddr, std::io::Error),
+    /// The socket cannot be used.
     #[error("cannot listen: {0}")]
     Io(#[from] std::io::Error),
 }

@@ -35,7 +35,7 @@ impl Server {
         certificate: &Certificate,
         relay: Arc<Relay>,
     ) -> Result<Self, ListenError> {
-        let (tcp, udp) = sockets(address)?;
+        let (tcp, udp) = sockets(address).map_err(|error| ListenError::Address(address, error))?;
         tcp.set_nonblocking(true)?;
         let address = tcp.local_addr()?;
         Ok(Self {
@@ -53,8 +53,9 @@ impl Server {
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn with_internal(self, address: SocketAddr) -> std::io::Result<Self> {
-        let listener = tokio::net::TcpListener::bind(address).await?;
+    pub async fn with_internal(self, address: SocketAddr) -> Result<Self, ListenError> {
+        let listener = tokio::net::TcpListener::bind(address).await;
+        let listener = listener.map_err(|error| ListenError::Address(address, error))?;
         Ok(Self {
             internal: Some(listener),
             ..self

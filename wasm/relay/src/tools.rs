@@ -1,12 +1,12 @@
 //! The commands that make keys and tokens.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 
-use crate::auth::{ALGORITHMS, Claims, Key, Prefixes, SigningKey, verify};
+use crate::auth::{ALGORITHMS, Claims, Key, Prefixes, SigningKey, is_key_name, verify};
 
 /// What to do instead of relaying.
 #[derive(Debug, Subcommand)]
@@ -43,7 +43,7 @@ pub struct MakeKey {
     #[arg(long, default_value = "ES256", value_parser = ALGORITHMS)]
     algorithm: String,
     /// Name of the key, and of its file in a directory of keys; random if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = kid)]
     kid: Option<String>,
     /// Write the key here, readable by its owner only, instead of printing it.
     #[arg(long, value_name = "FILE")]
@@ -66,7 +66,7 @@ impl MakeKey {
         }
         match &self.out {
             Some(path) => write(path, &key.to_json(), true)?,
-            None => println!("{}", key.to_json()),
+            None => print(&key.to_json())?,
         }
         if let (Some(path), Some(public)) = (&self.public, public) {
             write(path, &public, false)?;
@@ -76,9 +76,13 @@ impl MakeKey {
     }
 }
 
+/// Writes to standard output, where somebody has to take it.
+fn print(text: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{text}")
+}
+
 /// Writes a new file; one that is there is not lost to a mistake.
 fn write(path: &Path, text: &str, secret: bool) -> Result<(), Failure> {
-    use std::io::Write as _;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -132,7 +136,7 @@ impl MakeToken {
             nbf: None,
             iat: Some(now),
         };
-        println!("{}", key.sign(&claims)?);
+        print(&key.sign(&claims)?)?;
         let lasts = match self.no_expiry {
             true => "for ever".to_owned(),
             false => format!("for {} s", self.expires_in.as_secs()),
@@ -158,7 +162,7 @@ impl Verify {
         let mut token = String::new();
         std::io::stdin().take(64 << 10).read_to_string(&mut token)?;
         let claims = verify(token.trim(), &keys, SystemTime::now())?;
-        println!("{}", serde_json::to_string_pretty(&claims)?);
+        print(&serde_json::to_string_pretty(&claims)?)?;
         Ok(format!("the token is good: {}", rights(&claims)))
     }
 }
@@ -170,6 +174,16 @@ fn rights(claims: &Claims) -> String {
 
 fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// A name that can be one of a file as well.
+fn kid(text: &str) -> Result<String, String> {
+    match is_key_name(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("a name has letters, digits, - and _ only, and 128 of them at most".to_owned())
+        }
+    }
 }
 
 /// `90s`, `15m`, `12h`, `30d`.

@@ -65,14 +65,17 @@ impl Keys {
         }
     }
 
-    /// Reads a single file or set now, so that a mistake shows at the start.
+    /// Reads a single file or set now, or looks whether there is a directory, so that a mistake shows at the start.
     pub(super) async fn check(&self) -> Result<(), SettingsError> {
+        let place = self.place.to_string();
         if self.directory {
-            return Ok(());
+            let looked = self.place.look().await;
+            return looked.map_err(|error| SettingsError::Directory(place, error));
         }
         match self.read("").await {
             Ok(Some(_)) => Ok(()),
-            _ => Err(SettingsError::Unreadable(self.place.to_string())),
+            Ok(None) => Err(SettingsError::Missing(place)),
+            Err(_refusal) => Err(SettingsError::Unreadable(place)),
         }
     }
 
@@ -109,9 +112,7 @@ impl Keys {
             return Ok("");
         }
         let kid = kid.ok_or(Refusal::Unauthorized("the token names no key"))?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        let valid = !kid.is_empty() && kid.len() <= MAX_NAME && kid.bytes().all(plain);
-        valid.then_some(kid).ok_or(Refusal::MALFORMED)
+        is_key_name(kid).then_some(kid).ok_or(Refusal::MALFORMED)
     }
 
     async fn read(&self, name: &str) -> Outcome {
@@ -179,6 +180,12 @@ impl Keys {
         names.insert(name.to_owned(), slot.clone());
         Ok(slot)
     }
+}
+
+/// Whether a key in a directory may go by this name.
+pub(crate) fn is_key_name(kid: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !kid.is_empty() && kid.len() <= MAX_NAME && kid.bytes().all(plain)
 }
 
 /// The key called `kid`. One key alone needs no name; where both have one they must agree.

@@ -29,6 +29,7 @@ pub use mint::{ALGORITHMS, SigningKey};
 pub use token::verify;
 
 pub(crate) use authority::Granted;
+pub(crate) use keys::is_key_name;
 
 /// Why a relay cannot start as it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,12 @@ pub enum SettingsError {
     /// The keys cannot be read.
     #[error("there is no usable key in {0}")]
     Unreadable(String),
+    /// There is nothing where the key should be.
+    #[error("there is no key at {0}")]
+    Missing(String),
+    /// The directory of keys cannot be read.
+    #[error("keys cannot be read from the directory {0}: {1}")]
+    Directory(String, std::io::Error),
     /// A prefix is too long.
     #[error("{0:?} cannot be a prefix")]
     Prefix(String),

@@ -35,11 +35,15 @@ impl Place {
                 .to_file_path()
                 .map(Self::File)
                 .map_err(|()| SettingsError::Source(text.to_owned())),
-            "https" => Ok(Self::Web(client()?, url)),
+            "https" => Ok(Self::Web(client(reqwest::Client::builder())?, url)),
             "http" if super::site::is_loopback(url.host_str().unwrap_or_default()) => {
-                Ok(Self::Web(client()?, url))
+                // No proxy knows this machine by that name.
+                Ok(Self::Web(
+                    client(reqwest::Client::builder().no_proxy())?,
+                    url,
+                ))
             }
-            _ => Err(SettingsError::Source(text.to_owned())),
+            _ => Err(SettingsError::Source(crate::dial::shown(&url))),
         }
     }
 
@@ -54,6 +58,14 @@ impl Place {
                 }
                 Self::Web(client.clone(), url)
             }
+        }
+    }
+
+    /// Whether a directory can be read; a server is asked when it has to be.
+    pub(super) async fn look(&self) -> std::io::Result<()> {
+        match self {
+            Self::File(directory) => tokio::fs::read_dir(directory).await.map(drop),
+            Self::Web(..) => Ok(()),
         }
     }
 
@@ -87,10 +99,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            Self::Web(_, url) => {
-                let host = url.host_str().unwrap_or_default();
-                write!(f, "{}://{host}{}", url.scheme(), url.path())
-            }
+            Self::Web(_, url) => f.write_str(&crate::dial::shown(url)),
         }
     }
 }
@@ -100,7 +109,7 @@ enum ReadError {
     #[error(transparent)]
     File(#[from] std::io::Error),
     #[error("{0}")]
-    Web(reqwest::Error),
+    Web(String),
     #[error("the server answered {0}")]
     Status(StatusCode),
     #[error("it is longer than {MAX_BYTES} bytes")]
@@ -109,10 +118,10 @@ enum ReadError {
     Text,
 }
 
-/// Keeps the address, which may hold a secret, out of the error.
+/// Keeps the address, which may hold a secret, out of the error: what is at its bottom has none.
 impl From<reqwest::Error> for ReadError {
     fn from(error: reqwest::Error) -> Self {
-        Self::Web(error.without_url())
+        Self::Web(crate::log::cause(&error.without_url()))
     }
 }
 
@@ -154,9 +163,9 @@ fn text(bytes: Vec<u8>) -> Result<Option<String>, ReadError> {
 }
 
 /// Follows no redirects: keys come from where the operator said.
-fn client() -> Result<reqwest::Client, SettingsError> {
+fn client(settings: reqwest::ClientBuilder) -> Result<reqwest::Client, SettingsError> {
     crate::tls::install();
-    reqwest::Client::builder()
+    settings
         .redirect(reqwest::redirect::Policy::none())
         .timeout(READ_LIMIT)
         .build()

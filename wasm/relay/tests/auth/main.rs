@@ -12,4 +12,5 @@ mod paths;
 mod peers;
 mod process;
 mod process_dial;
+mod process_life;
 mod world;

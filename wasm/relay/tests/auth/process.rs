@@ -3,13 +3,10 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use super::process_dial::{PROGRAM, Program, everywhere};
+use super::world::{Directory, claims, key};
 
-use super::world::{Directory, claims, key, soon};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_moq-worker-relay");
-
-fn run(arguments: &[&str], input: &str) -> Output {
+pub(crate) fn run(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(PROGRAM)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -26,7 +23,7 @@ fn run(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap().trim()
 }
 
@@ -80,6 +77,7 @@ fn a_key_and_a_token_can_be_made_and_checked() {
         vec!["token", "--key", &public, "--get", ""],
         vec!["token", "--key", &private],
         vec!["key", "--algorithm", "RS256"],
+        vec!["key", "--kid", "../main"],
         vec!["key", "--algorithm", "HS256", "--public", &public],
         vec!["key", "--bind", "127.0.0.1:0"],
     ] {
@@ -96,47 +94,12 @@ async fn no_token_is_ever_printed_whatever_is_logged() {
     let bad = key("ES256", "canary")
         .sign(&claims("", &[""], &[""]))
         .unwrap();
-    let mut child = tokio::process::Command::new(PROGRAM)
-        .args(["--bind", "127.0.0.1:0", "--auth-key", &file])
-        .env("RUST_LOG", "trace")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut log = child.stderr.take().unwrap();
-    let logged = tokio::spawn(async move {
-        let mut bytes = Vec::new();
-        log.read_to_end(&mut bytes).await.unwrap();
-        String::from_utf8(bytes).unwrap()
-    });
-    let line = soon("the start", output.next_line())
-        .await
-        .unwrap()
-        .unwrap();
-    let address = line
-        .strip_prefix("relay listening on ")
-        .unwrap()
-        .parse()
-        .unwrap();
-    let line = soon("the start", output.next_line())
-        .await
-        .unwrap()
-        .unwrap();
-    let fingerprint = line.strip_prefix("certificate ").unwrap().to_owned();
+    let relay = Program::start(&["--auth-key", &file], Some("trace")).await;
     for token in [&good, &bad, &format!("{good}x")] {
         let target = format!("/demo?jwt={token}");
-        super::process_dial::everywhere(address, &fingerprint, &target).await;
+        everywhere(relay.address, &relay.fingerprint, &target).await;
     }
-    child.start_kill().unwrap();
-    let _status = child.wait().await.unwrap();
-    let mut printed = soon("the log", logged).await.unwrap();
-    while let Some(line) = output.next_line().await.unwrap() {
-        printed.push_str(&line);
-    }
+    let printed = relay.kill().await;
     assert!(
         printed.contains("jwt=…"),
         "the requests were logged: {}",

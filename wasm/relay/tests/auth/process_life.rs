@@ -1,0 +1,80 @@
+//! The program as its operator meets it: what it says about mistakes, what it logs, and that it lives on.
+
+use std::time::Duration;
+
+use super::process::{run, text};
+use super::process_dial::{Program, everywhere};
+use super::world::{Directory, claims, key};
+
+#[test]
+fn a_mistake_is_named_in_one_line_at_the_start() {
+    let directory = Directory::new();
+    let at = |name: &str| directory.0.join(name).to_str().unwrap().to_owned();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let missing = at("missing");
+    for (arguments, says) in [
+        (vec!["--bind", &taken], taken.as_str()),
+        (vec!["--bind", "127.0.0.1:0", "--internal", &taken], &taken),
+        (vec!["--auth-key", &missing], &missing),
+        (vec!["--auth-key-dir", &missing], &missing),
+        (
+            vec!["--auth-key", "http://keys.example/k?sig=secret"],
+            "http://keys.example/k",
+        ),
+        (
+            vec!["--auth-key", "https://127.0.0.1:1/k?sig=secret"],
+            "https://127.0.0.1:1/k",
+        ),
+        (vec!["--auth-key", "http://127.0.0.1:1/k"], "refused"),
+        (vec!["--version-only", "moq-lite-99"], "moq-lite-06"),
+        (vec!["--peer", "relay.example"], "--peer"),
+    ] {
+        let failed = run(&arguments, "");
+        let (said, printed) = (text(&failed.stderr), text(&failed.stdout));
+        assert!(!failed.status.success(), "{arguments:?}");
+        assert!(printed.is_empty(), "{arguments:?}: {printed}");
+        let lines = said.lines().filter(|line| line.contains(says));
+        assert!(lines.count() > 0, "{arguments:?}: {said}");
+        assert!(!said.contains("secret"), "{arguments:?}: {said}");
+        assert!(!said.contains("panic"), "{arguments:?}: {said}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_relay_goes_on_when_nobody_reads_what_it_prints() {
+    let relay = Program::start(&["--figures", "1"], Some("info")).await;
+    let (address, fingerprint) = (relay.address, relay.fingerprint.clone());
+    let status = relay.unread(async {
+        for _ in 0..3 {
+            everywhere(address, &fingerprint, "/room").await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let status = status.await;
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test]
+async fn clients_that_come_and_go_are_no_reason_to_warn_and_each_line_says_whose_it_is() {
+    let directory = Directory::new();
+    let ours = key("ES256", "main");
+    let file = directory.write("key.jwk", &ours.public_json().unwrap());
+    let good = ours.sign(&claims("", &[""], &[""])).unwrap();
+    for (log, silent) in [(None, true), (Some("moq_worker_relay=info"), false)] {
+        let relay = Program::start(&["--auth-key", &file], log).await;
+        let (address, fingerprint) = (relay.address, relay.fingerprint.clone());
+        for target in ["/demo", &format!("/demo?jwt={good}")] {
+            everywhere(address, &fingerprint, target).await;
+        }
+        // A client that is not let in is told so a little later.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let printed = relay.kill().await;
+        assert_eq!(printed.is_empty(), silent, "{printed}");
+        for line in printed.lines() {
+            assert!(line.contains("client{peer=127.0.0.1:"), "{line}");
+        }
+        assert!(silent || printed.contains("WebSocket session"), "{printed}");
+    }
+}
