@@ -416,3 +416,29 @@ async fn only_the_pinned_certificate_will_do() {
     dial(pinned(&relay.fingerprint)).await.unwrap();
     assert!(dial(pinned(&"00".repeat(32))).await.is_err());
 }
+
+#[tokio::test]
+async fn an_endless_fingerprint_is_not_read_to_its_end() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let writing = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _request = socket.read(&mut [0; 4096]).await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut written = 0;
+        let chunk = format!("1000\r\n{}\r\n", "0".repeat(0x1000));
+        while socket.write_all(chunk.as_bytes()).await.is_ok() {
+            written += 0x1000;
+        }
+        written
+    });
+    let dialer = Dialer::new(&DialFlags::default()).unwrap();
+    let url = dial::address(&format!("http://127.0.0.1:{port}")).unwrap();
+    let runtime = Runtime::new(TokioHost::default(), Limits::default());
+    let error = soon("the answer", dialer.dial(&url, Config::new(runtime))).await;
+    let error = error.expect_err("no relay there").to_string();
+    assert!(error.contains("too long"), "{error}");
+    let written = soon("the end of the answer", writing).await.unwrap();
+    assert!(written < 64 << 20, "{written} bytes");
+}

@@ -2,6 +2,7 @@
 
 mod flags;
 mod link;
+mod race;
 mod tls;
 mod transport;
 

@@ -22,6 +22,9 @@ pub enum TlsError {
     /// The system has no authorities to trust.
     #[error("the system's certificate authorities cannot be used: {0}")]
     System(String),
+    /// The HTTP client that asks for fingerprints cannot be made.
+    #[error("fingerprints cannot be asked for: {0}")]
+    Client(String),
     /// Not a SHA-256.
     #[error("{0:?} is not 64 hexadecimal digits")]
     Fingerprint(String),

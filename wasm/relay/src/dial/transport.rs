@@ -14,7 +14,7 @@ use web_transport_quinn as wt;
 use wt::{proto::ConnectRequest, quinn};
 
 use super::tls::{self, Identity, TlsError, Trust};
-use super::{DialFlags, shown};
+use super::{DialFlags, race, shown};
 use crate::bounds::Bounds;
 use crate::{quic, web};
 
@@ -65,6 +65,9 @@ impl From<tungstenite::Error> for DialError {
     }
 }
 
+/// More than any way to write a SHA-256 needs.
+const MAX_FINGERPRINT: usize = 256;
+
 /// Makes connections to other relays.
 pub struct Dialer {
     trust: Trust,
@@ -81,11 +84,16 @@ impl Dialer {
     /// A file they name cannot be used.
     pub fn new(flags: &DialFlags) -> Result<Self, TlsError> {
         crate::tls::install();
+        // What vouches for a certificate is the machine in the address itself.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
         Ok(Self {
             trust: Trust::new(flags)?,
             identity: Identity::new(flags)?,
             token: flags.dial_token.clone(),
-            http: reqwest::Client::new(),
+            http: http.map_err(|error| TlsError::Client(error.to_string()))?,
             bounds: Bounds::default(),
         })
     }
@@ -160,15 +168,22 @@ impl Dialer {
         let mut fingerprint = url.clone();
         fingerprint.set_path("/certificate.sha256");
         fingerprint.set_query(None);
-        // The errors of this library show the address, which has lost its query.
-        let wrong = |error: reqwest::Error| DialError::Fingerprint(error.to_string());
+        let wrong = |error: reqwest::Error| DialError::Fingerprint(crate::log::cause(&error));
         let answer = self.http.get(fingerprint).send().await.map_err(wrong)?;
-        let answer = answer.error_for_status().map_err(wrong)?;
-        if answer.content_length().is_some_and(|length| length > 256) {
-            return Err(DialError::Fingerprint("the answer is too long".into()));
+        if answer.status() != reqwest::StatusCode::OK {
+            let text = format!("it answers {}", answer.status());
+            return Err(DialError::Fingerprint(text));
         }
-        let text = answer.text().await.map_err(wrong)?;
-        Ok(Trust::Fingerprints(vec![tls::fingerprint(&text)?]))
+        let mut answer = answer;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(wrong)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MAX_FINGERPRINT {
+                return Err(DialError::Fingerprint("the answer is too long".into()));
+            }
+        }
+        let sum = tls::fingerprint(&String::from_utf8_lossy(&bytes))?;
+        Ok(Trust::Fingerprints(vec![sum]))
     }
 
     fn quic_config(
@@ -193,9 +208,7 @@ impl Dialer {
         let client = Client::new(config);
         let protocols = client.protocols().into_iter().map(str::to_owned);
         let request = ConnectRequest::new(url.clone()).with_protocols(protocols);
-        let remote = resolve(url).await?;
-        let connecting = endpoint(remote)?.connect_with(settings, remote, &host(url))?;
-        let session = wt::Session::connect(connecting.await?, request).await?;
+        let session = wt::Session::connect(connection(url, settings).await?, request).await?;
         Ok(client.connect(session).await?)
     }
 
@@ -213,9 +226,7 @@ impl Dialer {
             path: target,
             ..config
         };
-        let remote = resolve(url).await?;
-        let connecting = endpoint(remote)?.connect_with(settings, remote, &host(url))?;
-        let session = wt::Session::raw(connecting.await?);
+        let session = wt::Session::raw(connection(url, settings).await?);
         Ok(Client::new(config).connect(session).await?)
     }
 
@@ -227,7 +238,7 @@ impl Dialer {
                 .headers_mut()
                 .insert(header::SEC_WEBSOCKET_PROTOCOL, offers);
         }
-        let socket = TcpStream::connect(resolve(url).await?).await?;
+        let socket = race::first(resolve(url).await?, TcpStream::connect).await?;
         socket.set_nodelay(true)?;
         if url.scheme() == "ws" {
             return upgrade(request, socket, config).await;
@@ -270,10 +281,31 @@ fn host(url: &Url) -> String {
     host.trim_matches(['[', ']']).to_owned()
 }
 
-async fn resolve(url: &Url) -> Result<SocketAddr, DialError> {
+/// All addresses of the host, the preferred one first; at least one.
+async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, DialError> {
     let port = url.port_or_known_default().unwrap_or(443);
-    let mut found = tokio::net::lookup_host((host(url), port)).await?;
-    found.next().ok_or_else(|| DialError::Name(shown(url)))
+    let found = tokio::net::lookup_host((host(url), port)).await?;
+    let found: Vec<_> = found.collect();
+    match found.is_empty() {
+        true => Err(DialError::Name(shown(url))),
+        false => Ok(found),
+    }
+}
+
+/// A QUIC connection to whichever address of the host answers.
+async fn connection(
+    url: &Url,
+    settings: quinn::ClientConfig,
+) -> Result<quinn::Connection, DialError> {
+    let host = host(url);
+    let connect = |remote| {
+        let (settings, host) = (settings.clone(), &host);
+        async move {
+            let connecting = endpoint(remote)?.connect_with(settings, remote, host)?;
+            Ok::<_, DialError>(connecting.await?)
+        }
+    };
+    race::first(resolve(url).await?, connect).await
 }
 
 /// A socket of its own for each connection: relays have few, and one that is stuck holds up no other.
