@@ -52,7 +52,7 @@ pub struct Bounds {
     /// the session that holds most is closed.
     pub session_bytes: usize,
 
-    /// HTTP requests at a time. Beyond it a request is answered with 503.
+    /// HTTP requests at a time, WebSockets whose session is not admitted yet included. Beyond it a request is answered with 503.
     pub requests: usize,
     /// As `requests`, from one address (or IPv6 /64). The relay's own machine is exempt.
     pub address_requests: usize,

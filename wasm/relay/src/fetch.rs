@@ -69,7 +69,10 @@ async fn find(relay: &Relay, uri: &Uri, headers: &HeaderMap) -> Result<Found, Re
         let broadcast = look_up(&origin).await?;
         wish.find(&broadcast.track(name.as_str())?).await
     };
-    let (group, frame, subscriber) = wanted.await.map_err(|error| failed(&error))?;
+    let (group, frame, subscriber) = tokio::select! {
+        found = wanted => found.map_err(|error| failed(&error))?,
+        refusal = access.lease.ended() => return Err(refusal.into_response()),
+    };
     Ok(Found {
         group,
         frame,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -47,7 +48,7 @@ pub(crate) async fn serve(
     let router = router.layer(from_fn_with_state(bounds.clone(), measured));
     let busy = Router::new().fallback(|| async { turned_away() });
     loop {
-        let (socket, peer) = match listener.accept().await {
+        let (socket, peer) = match accept(&listener).await {
             Ok(accepted) => accepted,
             Err(error) if is_of_the_client(&error) => continue,
             Err(error) => {
@@ -68,6 +69,20 @@ pub(crate) async fn serve(
     }
 }
 
+/// The next connection. What is written leaves at once: a WebSocket carries live media in many small pieces.
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, peer) = listener.accept().await?;
+    // It fails for those who are gone again, which shows soon enough.
+    let _gone = socket.set_nodelay(true);
+    Ok((socket, peer))
+}
+
+/// The place of a connection among the requests, an extension of each of its requests: whoever keeps it is counted.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    _guest: Arc<Guest>,
+}
+
 /// Whether only one connection failed.
 fn is_of_the_client(error: &io::Error) -> bool {
     matches!(
@@ -82,7 +97,11 @@ fn is_of_the_client(error: &io::Error) -> bool {
 async fn connection(socket: TcpStream, guest: Guest, router: Router, bounds: Arc<Bounds>) {
     let router = TowerToHyperService::new(router);
     let (clock, mut expired) = Clock::new(bounds.clone());
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let seat = Seat {
+        _guest: Arc::new(guest),
+    };
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(seat.clone());
         clock.asked();
         let (answer, clock) = (router.call(request), clock.clone());
         async move {
@@ -104,7 +123,6 @@ async fn connection(socket: TcpStream, guest: Guest, router: Router, bounds: Arc
         },
         () = expired.wait() => tracing::debug!("HTTP connection cut off: it takes too long"),
     }
-    drop(guest);
 }
 
 /// When an answer has to be read to its end, if its handler decides that: an extension of the response.
@@ -233,4 +251,19 @@ fn turned_away() -> Response {
         "too many requests at a time\n",
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_to_a_client_leaves_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (socket, _) = accept(&listener).await.unwrap();
+        assert!(socket.nodelay().unwrap());
+    }
 }

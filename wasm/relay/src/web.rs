@@ -14,10 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tracing::Instrument as _;
 
 use crate::auth::{Access, Asked};
 use crate::bounds::Bounds;
 use crate::fetch;
+use crate::http::Seat;
 use crate::relay::{Entry, Relay};
 
 /// The largest record this end advertises; a WebSocket message carries one.
@@ -40,6 +42,8 @@ pub fn router(relay: Arc<Relay>, fingerprint: &str) -> Router {
         .route("/announced", get(announced))
         .route("/announced/", get(announced))
         .route("/announced/{*prefix}", get(announced))
+        .route("/fetch", get(fetched))
+        .route("/fetch/", get(fetched))
         .route("/fetch/{*path}", get(fetched))
         .fallback(other)
         .layer(axum::middleware::map_response(cors))
@@ -190,13 +194,16 @@ async fn upgrade(shared: Shared, mut request: Request) -> Response {
         Ok(access) => access,
         Err(refusal) => return refusal.into_response(),
     };
+    let seat = request.extensions().get::<Seat>().cloned();
     let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
+    let served = async move {
         match upgraded.await {
-            Ok(socket) => session(shared, TokioIo::new(socket), protocol, access).await,
+            Ok(socket) => session(shared, TokioIo::new(socket), protocol, access, seat).await,
             Err(error) => tracing::info!(%error, "WebSocket upgrade failed"),
         }
-    });
+    };
+    // What it causes in the log is the client's.
+    tokio::spawn(served.in_current_span());
     response
 }
 
@@ -205,6 +212,7 @@ async fn session(
     socket: TokioIo<hyper::upgrade::Upgraded>,
     protocol: Option<String>,
     access: Access,
+    seat: Option<Seat>,
 ) {
     let bounds = shared.relay.bounds();
     let window = match shared.relay.budget().is_tight() {
@@ -215,7 +223,10 @@ async fn session(
     let socket = WebSocketStream::from_raw_socket(socket, Role::Server, limits).await;
     let upgraded = upgraded(socket, protocol.as_deref(), bounds, window);
     let entry = Entry::Decided(Ok(access));
-    match shared.relay.serve(upgraded.accept(), entry).await {
+    // Until its session begins it is somebody who asks for something.
+    let admit = |_: &Access| drop(seat);
+    let served = shared.relay.serve_from(upgraded.accept(), entry, admit);
+    match served.await {
         Ok(()) => tracing::info!("WebSocket session closed"),
         Err(error) => tracing::info!(%error, "WebSocket session ended"),
     }

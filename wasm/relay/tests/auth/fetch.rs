@@ -116,3 +116,24 @@ async fn a_body_ends_broken_within_a_second_of_its_token() {
     );
     assert!((-0.1..1.0).contains(&late), "{late} s late");
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_group_longer_than_the_token_lasts() {
+    let directory = Directory::new();
+    let ours = key("ES256", "main");
+    let file = directory.write("key.jwk", &ours.public_json().unwrap());
+    let relay = start(&["--auth-key", &file]).await;
+    let end = at(1.5);
+    let short = Claims {
+        exp: Some(end),
+        ..claims("", &[], &[""])
+    };
+    let short = ours.sign(&short).unwrap();
+    // Nobody has it, and it would be waited for.
+    let (status, body) = relay
+        .get(&format!("/fetch/demo/data?jwt={short}"), &[])
+        .await;
+    let late = at(0.0) - end;
+    assert_eq!(status, 401, "{body}");
+    assert!((-0.1..1.0).contains(&late), "{late} s late");
+}

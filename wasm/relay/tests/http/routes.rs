@@ -72,6 +72,21 @@ async fn an_unknown_path_says_what_this_is() {
 }
 
 #[tokio::test]
+async fn a_group_without_a_broadcast_or_a_track_makes_no_sense() {
+    let (address, _) = start();
+    for path in [
+        "/fetch",
+        "/fetch/",
+        "/fetch/room",
+        "/fetch/room/",
+        "/fetch//data",
+    ] {
+        let answer = get(address, path).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn an_upgrade_without_a_common_protocol_is_refused() {
     let (address, _) = start();
     for (protocols, key) in [("chat, other", true), ("qmux-01.moq-lite-06", false)] {

@@ -176,3 +176,35 @@ async fn nothing_a_slow_client_sends_makes_its_time_longer() {
         assert!(taken < Duration::from_secs(5), "{what}: {taken:?}");
     }
 }
+
+#[tokio::test]
+async fn a_socket_counts_among_the_requests_until_its_session_begins() {
+    let world = World::new(Bounds {
+        requests: 2,
+        handshake_timeout: Duration::from_secs(2),
+        ..Bounds::default()
+    });
+    let upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Sec-WebSocket-Protocol: qmux-01.moq-lite-06\r\n\r\n";
+    let mut sockets = Vec::new();
+    for _ in 0..2 {
+        let mut socket = TcpStream::connect(world.address).await.unwrap();
+        socket.write_all(upgrade.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        soon("an answer", socket.read_exact(&mut head))
+            .await
+            .unwrap();
+        assert_eq!(&head, b"HTTP/1.1 101");
+        sockets.push(socket);
+    }
+    let refused = get(world.address, "/health").await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    // Whoever does not begin in time is let go.
+    for socket in &mut sockets {
+        let mut rest = Vec::new();
+        let _reset = soon("the end", socket.read_to_end(&mut rest)).await;
+    }
+    let served = get(world.address, "/health").await;
+    assert!(served.starts_with("HTTP/1.1 200"), "{served}");
+}
