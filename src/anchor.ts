@@ -138,10 +138,11 @@ export class Anchor implements Mourner {
 	}
 }
 
-/** The anchor of a handle given by the user as `argument`. */
-export function anchorOf(owner: unknown, argument: string): Anchor {
+/** The anchor of a handle given by the user as `argument`, to a call by way of `link`: ids mean nothing to another worker. */
+export function anchorOf(owner: unknown, argument: string, link?: Link): Anchor {
 	const anchor = typeof owner === "object" && owner !== null ? anchors.get(owner) : undefined;
 	if (!anchor) throw usage(`${argument} is not a handle of this library`);
+	if (link && anchor.link !== link) throw usage(`${argument} belongs to another runtime`);
 	anchor.check();
 	return anchor;
 }

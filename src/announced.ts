@@ -4,7 +4,7 @@ import type { AnnounceData, AnnouncePortEvent, AnnounceRequest } from "../worker
 import { Anchor } from "./anchor.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
 import { keeping } from "./collected.ts";
-import { errorFrom, failure, type MoqError } from "./error.ts";
+import { errorFrom, type MoqError } from "./error.ts";
 import { Handle } from "./handle.ts";
 import { iteration, step } from "./iteration.ts";
 import { Line } from "./line.ts";
@@ -22,14 +22,16 @@ export class Announcement {
 	readonly event: AnnounceEvent;
 	/** Ids of the origins it passed, first hop first; decimal text. */
 	readonly hops: readonly string[];
-	readonly #link: Link;
-	readonly #record: number;
-	#state: "held" | "retained" | "taken" | "freed" = "held";
+	/** The broadcast, until it is taken out; an end has none. */
+	readonly #anchor: Anchor | undefined;
+	#isRetained = false;
 	#broadcast: BroadcastConsumer | undefined;
 
 	private constructor(link: Link, data: AnnounceData) {
-		this.#link = link;
-		this.#record = data.record;
+		if (data.event !== "ended") {
+			this.#anchor = new Anchor(link, "broadcast", data.record);
+			this.#anchor.hold(this);
+		}
 		this.path = data.path;
 		this.event = data.event;
 		this.hops = data.hops;
@@ -45,30 +47,27 @@ export class Announcement {
 	 * @throws ClosedError when the announcement was freed first.
 	 */
 	get broadcast(): BroadcastConsumer | undefined {
-		if (this.event === "ended" || this.#broadcast) return this.#broadcast;
-		if (this.#state === "freed") throw failure("closed", `the announcement of ${this.path} was freed`);
-		this.#state = "taken";
-		const anchor = new Anchor(this.#link, "broadcast", this.#record);
-		this.#broadcast = keeping(broadcastConsumer(anchor, this.path, { hops: this.hops }), this);
+		const anchor = this.#anchor;
+		if (anchor && !this.#broadcast) {
+			anchor.check();
+			this.#broadcast = keeping(broadcastConsumer(anchor, this.path, { hops: this.hops }), this);
+		}
 		return this.#broadcast;
 	}
 
 	/** Keep it when the iteration goes on: whoever retains it frees it. */
 	retain(): void {
-		if (this.#state === "held") this.#state = "retained";
+		this.#isRetained = true;
 	}
 
 	/** Let go of it. Later calls do nothing, and a broadcast that was taken out goes on. */
 	free(): void {
-		if (this.#state === "freed") return;
-		const isHere = this.#state !== "taken" && this.event !== "ended";
-		this.#state = "freed";
-		if (isHere) this.#link.tell("free", this.#record);
+		if (!this.#broadcast) this.#anchor?.close();
 	}
 
 	/** What an iteration does with the announcement it leaves behind. */
 	release(): void {
-		if (this.#state === "held") this.free();
+		if (!this.#isRetained) this.free();
 	}
 }
 
@@ -178,12 +177,14 @@ export class AnnounceStream extends Handle {
 	 * Event by event. Going on frees the announcement before, unless it was retained; leaving the loop frees it too and
 	 * closes the stream.
 	 */
-	[Symbol.asyncIterator](): AsyncIterator<Announcement, undefined> {
+	[Symbol.asyncIterator](): AsyncIterableIterator<Announcement, undefined> {
 		let last: Announcement | undefined;
 		const next = async () => {
 			last?.release();
-			last = undefined;
-			last = await this.next();
+			const announcement = await this.next();
+			// Somebody who asks twice at once has gone on as well.
+			last?.release();
+			last = announcement;
 			return step(last);
 		};
 		return iteration(next, () => {

@@ -29,6 +29,19 @@ export function oneOf<T extends string>(argument: string, value: unknown, allowe
 	return found;
 }
 
+export function list(argument: string, value: unknown): readonly unknown[] {
+	if (!Array.isArray(value)) throw usage(`${argument} must be an array, not ${shown(value)}`);
+	return value;
+}
+
+/** The signal among the options of a call that waits. Not by its class: it may come from another window. */
+export function signal(options: { signal?: AbortSignal | null | undefined }): AbortSignal | undefined {
+	record("the options", options);
+	const { signal } = options;
+	if (signal && typeof signal.aborted !== "boolean") throw usage("signal must be an AbortSignal");
+	return signal ?? undefined;
+}
+
 function flag(argument: string, value: unknown): boolean {
 	if (typeof value !== "boolean") throw usage(`${argument} must be true or false, not ${shown(value)}`);
 	return value;
@@ -84,8 +97,7 @@ const MAX_HOPS = 32;
 export function broadcastInfo(info: Partial<BroadcastInfoData>): BroadcastInfoData {
 	record("the broadcast info", info);
 	const { hops = [] } = info;
-	const isRoute =
-		Array.isArray(hops) && hops.length <= MAX_HOPS && hops.every((hop) => /^\d+$/.test(text("hops", hop)));
+	const isRoute = list("hops", hops).length <= MAX_HOPS && hops.every((hop) => /^\d+$/.test(text("hops", hop)));
 	if (!isRoute) throw usage(`hops must be at most ${MAX_HOPS} ids of origins, as decimal text`);
 	return { hops: [...hops] };
 }

@@ -7,6 +7,7 @@ import type { DynamicHandler } from "./dynamic.ts";
 import { Handle } from "./handle.ts";
 import type { Link } from "./link/link.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
+import type { RejectReason } from "./reason.ts";
 import type { TrackConsumer } from "./track-consumer.ts";
 import { type TrackProducer, trackProducer } from "./track-producer.ts";
 import { type BroadcastDynamic, broadcastDynamic, type TrackRequest } from "./track-request.ts";
@@ -80,7 +81,7 @@ export class BroadcastProducer extends Handle {
 	insertTrack(track: TrackConsumer | TrackProducer, options?: WaitOptions): Pending<void> {
 		return this.#anchor.wait<"insertTrack", void>(
 			"insertTrack",
-			() => ({ broadcast: this.#anchor.id, track: anchorOf(track, "track").id }),
+			() => ({ broadcast: this.#anchor.id, track: anchorOf(track, "track", this.#anchor.link).id }),
 			() => undefined,
 			options,
 		);
@@ -108,9 +109,9 @@ export class BroadcastProducer extends Handle {
 		return keeping(broadcastConsumer(anchor, this.path, this.info), this);
 	}
 
-	/** Unannounce it. Tracks that were not finished fail for their readers: with `code`, as by {@link TrackProducer.abort}. */
-	override close(code?: number): void {
-		for (const track of [...this.#tracks]) track.close(code);
+	/** Unannounce it. Tracks that were not finished fail for their readers: with `reason`, as by {@link TrackProducer.abort}. */
+	override close(reason?: RejectReason): void {
+		for (const track of [...this.#tracks]) track.close(reason);
 		super.close();
 	}
 }

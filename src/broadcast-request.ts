@@ -41,7 +41,7 @@ export class BroadcastRequest extends DynamicRequest {
 			question.answer("acceptBroadcast", { broadcast: anchorOf(made, "broadcast").id });
 			return made;
 		}
-		question.answer("acceptBroadcast", { broadcast: anchorOf(broadcast, "broadcast").id });
+		question.answer("acceptBroadcast", { broadcast: anchorOf(broadcast, "broadcast", question.anchor.link).id });
 		return undefined;
 	}
 }

@@ -60,7 +60,7 @@ export function dialData(url: string | URL, options: ConnectOptions): DialData {
 	const target = address("url", url, ["https:", "http:"]);
 	target.hash = "";
 	const { versions = DEFAULT_VERSIONS, transport = "auto", websocket = {} } = options;
-	if (!Array.isArray(versions) || versions.length === 0) throw usage("versions must name at least one version");
+	if (argument.list("versions", versions).length === 0) throw usage("versions must name at least one version");
 	const dial: DialData = {
 		url: target.href,
 		versions: versions.map((version) => argument.oneOf("versions", version, ALL_VERSIONS)),
@@ -74,7 +74,9 @@ export function dialData(url: string | URL, options: ConnectOptions): DialData {
 	}
 	if (websocket.delayMs !== undefined) dial.websocket.delayMs = argument.whole("websocket.delayMs", websocket.delayMs);
 	if (options.serverCertificateHashes !== undefined) {
-		dial.serverCertificateHashes = options.serverCertificateHashes.map(certificateHash);
+		dial.serverCertificateHashes = argument
+			.list("serverCertificateHashes", options.serverCertificateHashes)
+			.map(certificateHash);
 	}
 	return dial;
 }
@@ -87,7 +89,7 @@ export function withToken(dial: DialData, token: string): DialData {
 	return { ...dial, url: url.href };
 }
 
-function certificateHash(hash: string | ArrayBuffer | ArrayBufferView): Uint8Array {
+function certificateHash(hash: unknown): Uint8Array {
 	let bytes: Uint8Array;
 	if (typeof hash === "string") {
 		const digits = hash.replaceAll(":", "");

@@ -135,8 +135,8 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	static {
 		openConnection = (link, data, by, options) =>
 			new Pending((resolve, reject) => {
-				const publish = anchorOf(by.publish, "publish");
-				const consume = anchorOf(by.consume, "consume");
+				const publish = anchorOf(by.publish, "publish", link);
+				const consume = anchorOf(by.consume, "consume", link);
 				const own = by.own && anchorOf(by.own, "origin");
 				const dial = typeof by.token === "function" ? { ...data, asksToken: true } : data;
 				const { port1, port2 } = new MessageChannel();

@@ -1,6 +1,6 @@
 import type { RequestData } from "../worker/protocol/model.ts";
 import { Anchor } from "./anchor.ts";
-import { MoqError } from "./error.ts";
+import { MoqError, usage } from "./error.ts";
 import { Handle, type Held } from "./handle.ts";
 import { iteration, step } from "./iteration.ts";
 import type { CallArgs } from "./link/link.ts";
@@ -41,7 +41,7 @@ export abstract class Dynamic<Request> extends Handle {
 	}
 
 	/** Request by request. Leaving the loop closes it. */
-	[Symbol.asyncIterator](): AsyncIterator<Request, undefined> {
+	[Symbol.asyncIterator](): AsyncIterableIterator<Request, undefined> {
 		const next = async () => {
 			try {
 				return step(await this.next());
@@ -61,6 +61,7 @@ export function requestSource<Data extends RequestData, Request>(
 	make: (question: Question<Data>) => Request,
 	handler: DynamicHandler<Request> | undefined,
 ): RequestSource<Request> {
+	if (handler !== undefined && typeof handler !== "function") throw usage("the handler must be a function");
 	const anchor = of.derive("handler", "dynamic", (dynamic) => ({ ...args, dynamic, of: of.id }));
 	const ask = <R>(map: (question: Question<Data>) => R, options?: WaitOptions): Pending<R> =>
 		anchor.wait(

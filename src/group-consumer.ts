@@ -76,7 +76,7 @@ export class GroupConsumer {
 	declare [Symbol.dispose]: () => void;
 
 	/** Frame by frame. Leaving the loop early closes the group. */
-	[Symbol.asyncIterator](): AsyncIterator<Frame, undefined> {
+	[Symbol.asyncIterator](): AsyncIterableIterator<Frame, undefined> {
 		return iteration(
 			() => this.#buffer.step(),
 			() => this.close(),

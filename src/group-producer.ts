@@ -2,6 +2,7 @@ import { keeping } from "./collected.ts";
 import { type FrameProducer, frameProducer } from "./frame-producer.ts";
 import { Handle } from "./handle.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
+import type { RejectReason } from "./reason.ts";
 import type { GroupWriter } from "./writer/group-writer.ts";
 
 /** Makes the object users hold. */
@@ -60,8 +61,8 @@ export class GroupProducer extends Handle {
 		this.#writer.finish();
 	}
 
-	/** Give the group up; readers get an error of kind `app` with this code, 0…65535. */
-	abort(code = 0): void {
-		this.#writer.abort(code);
+	/** Give the group up; readers get the reason: for a number an error of kind `app` with that code, 0…65535. */
+	abort(reason: RejectReason = 0): void {
+		this.#writer.abort(reason);
 	}
 }

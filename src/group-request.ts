@@ -50,6 +50,7 @@ export class GroupRequest extends DynamicRequest {
 	accept(info: TrackInfoData = {}): GroupProducer {
 		const checked = argument.trackInfo(info);
 		const { link } = this.#question.anchor;
+		this.#question.anchor.check();
 		const anchor = new Anchor(link, "group");
 		const { port1, port2 } = new MessageChannel();
 		const outbox = new Outbox(port1, WRITE_WINDOW, (event) => {

@@ -37,6 +37,19 @@ export class Line<T> {
 		for (const waiter of this.#waiters.splice(0)) waiter.resolve(item);
 	}
 
+	/** The next item, as a promise that is settled already when there is one. `take` and `wake` are as of {@link Line.read}. */
+	next(take: () => { item: T } | undefined, wake: () => void): Promise<T> {
+		try {
+			const ready = this.isEmpty ? take() : undefined;
+			if (ready) return Promise.resolve(ready.item);
+		} catch (error) {
+			return Promise.reject(error);
+		}
+		const item = this.wait();
+		wake();
+		return item;
+	}
+
 	/**
 	 * The cancellable form of a read: `take` returns an item or undefined when there is none yet, and throws when there
 	 * never will be; `wake`, if any, is called after the reader got in line; `map` makes what the caller gets.

@@ -106,7 +106,7 @@ export class Origin extends Handle {
 	/** Announce a broadcast that was found elsewhere under `path`, until the result is closed. */
 	publish(path: string, broadcast: BroadcastConsumer): Publication {
 		argument.text("path", path);
-		const { id: from } = anchorOf(broadcast, "broadcast");
+		const { id: from } = anchorOf(broadcast, "broadcast", this.#anchor.link);
 		const { id: origin } = this.#anchor;
 		const anchor = this.#anchor.derive("publication", "publish", (made) => ({
 			publication: made,
@@ -128,7 +128,9 @@ export class Origin extends Handle {
 
 	/** The same origin, limited to what lies under these prefixes. Refused when nothing under them is in reach. */
 	scope(prefixes: readonly string[]): Origin {
-		return originView(this.#anchor, { prefixes: prefixes.map((prefix) => argument.text("prefixes", prefix)) });
+		return originView(this.#anchor, {
+			prefixes: argument.list("prefixes", prefixes).map((prefix) => argument.text("prefixes", prefix)),
+		});
 	}
 
 	/** The same origin with paths relative to `root`. Refused when nothing under it is in reach. */

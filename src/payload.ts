@@ -1,4 +1,4 @@
-import { usage } from "./error.ts";
+import { failure, usage } from "./error.ts";
 
 /** What a frame can be written from. Text is sent as UTF-8. */
 export type FrameData = string | ArrayBuffer | ArrayBufferView;
@@ -14,16 +14,30 @@ export interface WriteOptions {
 
 const encoder = new TextEncoder();
 
-/** The bytes of a frame in a buffer of our own. */
-export function payload(data: FrameData, options: WriteOptions): Uint8Array {
-	if (typeof data === "string") return encoder.encode(data);
-	if (data instanceof ArrayBuffer) {
-		const view = new Uint8Array(data);
-		return options.transfer ? view : view.slice();
+/**
+ * The bytes of a frame in a buffer of our own. `admit` throws when there are too many of them: then nothing was copied, and what was to
+ * be handed over still belongs to the caller.
+ */
+export function payload(data: FrameData, options: WriteOptions, admit: (bytes: number) => void): Uint8Array {
+	if (typeof data === "string") {
+		const text = encoder.encode(data);
+		admit(text.byteLength);
+		return text;
 	}
-	if (!ArrayBuffer.isView(data)) throw usage("data must be a string, an ArrayBuffer or a view of one");
-	const view = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-	// A shared buffer cannot be detached; its bytes could change under us.
-	if (options.transfer && data.buffer instanceof ArrayBuffer) return view;
-	return new Uint8Array(view);
+	const isView = ArrayBuffer.isView(data);
+	if (!isView && !(data instanceof ArrayBuffer)) throw usage("data must be a string, an ArrayBuffer or a view of one");
+	const { byteLength } = data;
+	admit(byteLength);
+	const buffer = isView ? data.buffer : data;
+	const offset = isView ? data.byteOffset : 0;
+	try {
+		// A shared buffer cannot be detached; its bytes could change under us.
+		const isMoved = options?.transfer && buffer instanceof ArrayBuffer;
+		const bytes = new Uint8Array(buffer, offset, byteLength);
+		if (!isMoved) return bytes.slice();
+		// Now, and not with the message: what the caller does to the buffer meanwhile must not harm the message.
+		return new Uint8Array(structuredClone(buffer, { transfer: [buffer] }), offset, byteLength);
+	} catch (error) {
+		throw failure("usage", "data was handed over before, or cannot be", error);
+	}
 }

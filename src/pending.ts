@@ -1,3 +1,4 @@
+import { signal as signalOf } from "./argument.ts";
 import { asyncDisposeBy, disposeBy } from "./dispose.ts";
 import { errorFromUnknown, failure } from "./error.ts";
 
@@ -42,26 +43,24 @@ export class Pending<T> implements PromiseLike<T> {
 			this.#settle = { resolve, reject };
 		});
 		this.#promise.catch(() => undefined);
-		const { signal } = options;
-		if (signal?.aborted) {
-			this.#finish("cancelled")?.reject(signal.reason);
-			return;
-		}
 		try {
+			const signal = signalOf(options);
+			if (signal?.aborted) {
+				this.#finish("cancelled")?.reject(signal.reason);
+				return;
+			}
 			const withdraw = start(
 				(value) => this.#finish("resolved")?.resolve(value),
 				(error) => this.#finish("rejected")?.reject(error),
 			);
 			if (this.#status !== "pending") return;
 			this.#withdraw = withdraw;
-		} catch (error) {
-			this.#finish("rejected")?.reject(errorFromUnknown(error));
-			return;
-		}
-		if (signal) {
+			if (!signal) return;
 			const abort = () => this.#abandon(signal.reason);
 			signal.addEventListener("abort", abort, { once: true });
 			this.#unlisten = () => signal.removeEventListener("abort", abort);
+		} catch (error) {
+			this.#finish("rejected")?.reject(errorFromUnknown(error));
 		}
 	}
 

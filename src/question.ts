@@ -1,30 +1,10 @@
-import type { ErrorKind } from "../worker/protocol/error.ts";
-import type { Rejection, RequestData } from "../worker/protocol/model.ts";
+import type { RequestData } from "../worker/protocol/model.ts";
 import type { Anchor } from "./anchor.ts";
-import * as argument from "./argument.ts";
 import { MoqError } from "./error.ts";
 import { Handle, type Held } from "./handle.ts";
 import type { CallArgs } from "./link/link.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
-
-/** Kinds that mean something to whoever waits at the other end. */
-const REJECTIONS = [
-	"not-found",
-	"unauthorized",
-	"unsupported",
-	"timeout",
-	"dropped",
-	"cancelled",
-	"going-away",
-] as const satisfies readonly ErrorKind[];
-
-/** Why a request is rejected: a code of the application's own (0…65535), or a kind of error. */
-export type RejectReason = number | (typeof REJECTIONS)[number];
-
-/** Highest application code that fits the wire. */
-const MAX_CODE = 0xffff;
-/** Application codes begin here on the wire. */
-const FIRST_CODE = 0x40;
+import { type RejectReason, rejection } from "./reason.ts";
 
 type Answer = "rejectRequest" | "acceptBroadcast" | "acceptTrack" | "acceptGroup";
 
@@ -111,13 +91,6 @@ export class Question<Data extends RequestData = RequestData> implements Answera
 	/** A handler threw this. */
 	fail(error: unknown): void {
 		if (!this.anchor.isLive) return;
-		const { kind, code = FIRST_CODE } = error instanceof MoqError ? error : { kind: undefined };
-		if (kind === "app") this.reject(code - FIRST_CODE);
-		else this.reject(REJECTIONS.find((known) => known === kind) ?? "cancelled");
+		this.reject(error instanceof MoqError ? error : "cancelled");
 	}
-}
-
-function rejection(reason: RejectReason): Rejection {
-	if (typeof reason === "number") return { code: argument.whole("reason", reason, MAX_CODE) };
-	return { kind: argument.oneOf("reason", reason, REJECTIONS) };
 }

@@ -116,7 +116,7 @@ export class TrackConsumer extends Handle {
 				opened.state.reader.close();
 			};
 		};
-		return pendingSubscription(start, () => state, { signal: prefs.signal });
+		return pendingSubscription(start, () => state, prefs);
 	}
 
 	/** One group from the cache of the worker: nobody is asked for it. Undefined: it is not there. */

@@ -9,6 +9,7 @@ import { Handle } from "./handle.ts";
 import type { Link } from "./link/link.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
+import type { RejectReason } from "./reason.ts";
 import { type PendingSubscription, type TrackConsumer, trackConsumer } from "./track-consumer.ts";
 import { TrackWriter } from "./writer/track-writer.ts";
 
@@ -146,9 +147,9 @@ export class TrackProducer extends Handle {
 		this.#writer.finishAt(sequence);
 	}
 
-	/** Give the track up; readers get an error of kind `app` with this code, 0…65535. */
-	abort(code = 0): void {
-		this.#writer.abort(code);
+	/** Give the track up; readers get the reason: for a number an error of kind `app` with that code, 0…65535. */
+	abort(reason: RejectReason = 0): void {
+		this.#writer.abort(reason);
 	}
 
 	/** A reader of this track inside the page. */
@@ -195,8 +196,8 @@ export class TrackProducer extends Handle {
 		);
 	}
 
-	/** Let go of it. Unless it was finished before, its readers see it fail: with `code`, as by {@link TrackProducer.abort}. */
-	override close(code?: number): void {
-		this.#writer.close(code);
+	/** Let go of it. Unless it was finished before, its readers see it fail: with `reason`, as by {@link TrackProducer.abort}. */
+	override close(reason?: RejectReason): void {
+		this.#writer.close(reason);
 	}
 }

@@ -142,7 +142,7 @@ export class TrackSubscriber extends Handle {
 	}
 
 	/** Group by group, as {@link TrackSubscriber.nextGroup}. Leaving the loop early unsubscribes. */
-	[Symbol.asyncIterator](): AsyncIterator<GroupConsumer, undefined> {
+	[Symbol.asyncIterator](): AsyncIterableIterator<GroupConsumer, undefined> {
 		return iteration(
 			async () => step(this.#consumer(await this.#state.lanes.next())),
 			() => this.close(),

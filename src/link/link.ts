@@ -9,6 +9,8 @@ import type { WorkerSource } from "./spawn.ts";
 type Call = {
 	[Name in keyof ControlApi]: Parameters<ControlApi[Name]> extends [object] ? Name : never;
 }[keyof ControlApi];
+/** What others wait for, and letting go: refused for their number these would make calls wait for ever. */
+const UNCOUNTED = /^(nextRequest|rejectRequest|accept|closeConnection)/;
 /** What a call is given. */
 export type CallArgs<Name extends Call> = Parameters<ControlApi[Name]>[0];
 /** What a call answers. */
@@ -77,7 +79,7 @@ export class Link {
 	/** Make a call. With a dead worker or too many calls under way, `reject` runs before this returns. */
 	call<Name extends Call>(name: Name, args: CallArgs<Name>, outcome: Outcome<CallResult<Name>>): void {
 		const method = this.#client[name] as unknown as (args: CallArgs<Name>) => Promise<CallResult<Name>>;
-		this.#track(() => method(args), outcome);
+		this.#track(() => method(args), outcome, UNCOUNTED.test(name));
 	}
 
 	/** {@link Link.call} as a promise, for whoever handles the rejection. */
@@ -139,12 +141,12 @@ export class Link {
 		this.#terminate();
 	}
 
-	#track<T>(start: () => Promise<T>, outcome: Outcome<T>): void {
+	#track<T>(start: () => Promise<T>, outcome: Outcome<T>, isUncounted = false): void {
 		if (this.#dead) {
 			outcome.reject(this.#dead);
 			return;
 		}
-		if (this.#pending.size >= MAX_PENDING_CALLS) {
+		if (this.#pending.size >= MAX_PENDING_CALLS && !isUncounted) {
 			const message = `${MAX_PENDING_CALLS} calls are waiting for this worker: await some of them first`;
 			outcome.reject(failure("too-many-pending", message));
 			return;

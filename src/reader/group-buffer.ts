@@ -102,17 +102,10 @@ export class GroupBuffer {
 	/** The next frame as a promise that is settled already when the frame is here. Undefined: the group is complete. */
 	next(): Promise<Frame | undefined> {
 		this.isTouched = true;
-		if (this.#line.isEmpty) {
-			try {
-				const ready = this.#take();
-				if (ready) return Promise.resolve(ready.item);
-			} catch (error) {
-				return Promise.reject(error);
-			}
-		}
-		const frame = this.#line.wait();
-		this.#owner.hungry(this);
-		return frame;
+		return this.#line.next(
+			() => this.#take(),
+			() => this.#owner.hungry(this),
+		);
 	}
 
 	/** One step of an iteration. */

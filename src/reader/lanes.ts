@@ -49,7 +49,10 @@ export class Lanes implements ReaderListener {
 	/** In sequence order, late ones skipped. Undefined: the track is finished. */
 	next(): Promise<GroupBuffer | undefined> {
 		this.#order(false);
-		return this.#wait(this.#next, () => this.#takeNext());
+		return this.#next.next(
+			() => this.#takeNext(),
+			() => this.#hungry(),
+		);
 	}
 
 	/** {@link Lanes.next}, cancellable. */
@@ -187,20 +190,6 @@ export class Lanes implements ReaderListener {
 		options: WaitOptions | undefined,
 	): Pending<R> {
 		return line.read({ take, wake: () => this.#hungry(), map }, options);
-	}
-
-	#wait<T>(line: Line<T>, take: () => { item: T } | undefined): Promise<T> {
-		if (line.isEmpty) {
-			try {
-				const ready = take();
-				if (ready) return Promise.resolve(ready.item);
-			} catch (error) {
-				return Promise.reject(error);
-			}
-		}
-		const item = line.wait();
-		this.#hungry();
-		return item;
 	}
 
 	/** Give what is there to those who wait for it. */

@@ -1,6 +1,6 @@
 import { closed, closeWhenCollected, type Owned } from "../collected.ts";
-import { failure, usage } from "../error.ts";
-import { type FrameData, payload, type WriteOptions } from "../payload.ts";
+import { failure } from "../error.ts";
+import type { FrameData, WriteOptions } from "../payload.ts";
 import type { GroupWriter } from "./group-writer.ts";
 
 /** The page's state of one frame that is written in pieces. */
@@ -34,15 +34,9 @@ export class FrameWriter implements Owned {
 	write(data: FrameData, options: WriteOptions): void {
 		this.#group.check();
 		if (this.#isAborted) throw failure("closed", "the frame was aborted");
-		const bytes = payload(data, options);
-		const { byteLength } = bytes;
-		if (byteLength > this.remaining) {
-			throw usage(`a piece of ${byteLength} bytes, where ${this.remaining} of ${this.size} are missing`);
-		}
-		if (byteLength === 0) return;
-		this.#group.chunk(this.#name, bytes);
-		this.remaining -= byteLength;
-		if (this.remaining === 0) this.#over();
+		const isOver = this.remaining === 0;
+		this.remaining -= this.#group.chunk(this.#name, this.remaining, data, options);
+		if (this.remaining === 0 && !isOver) this.#over();
 	}
 
 	/** Give it up; without effect on a complete one. */

@@ -3,11 +3,9 @@ import { closed, closeWhenCollected, type Owned } from "../collected.ts";
 import { Ending } from "../ending.ts";
 import { type MoqError, usage } from "../error.ts";
 import { type FrameData, payload, type WriteOptions } from "../payload.ts";
+import { type RejectReason, rejection } from "../reason.ts";
 import { FrameWriter } from "./frame-writer.ts";
-import type { Outbox } from "./outbox.ts";
-
-/** Highest application code that fits the wire. */
-export const MAX_APP_CODE = 0xffff;
+import { checkSize, type Outbox } from "./outbox.ts";
 
 /** The page's state of one group that is being written. */
 export class GroupWriter implements Owned {
@@ -57,14 +55,14 @@ export class GroupWriter implements Owned {
 	writeFrame(data: FrameData, timestamp: number | undefined, options: WriteOptions): void {
 		this.check();
 		checkTimestamp(timestamp, this.#isTimed);
-		const bytes = payload(data, options);
+		const bytes = this.#outbox.bytes(data, options);
 		this.#outbox.push({ type: "frame", group: this.#group, data: bytes, timestamp });
 		this.frameCount++;
 	}
 
 	/** A frame that is written in pieces. */
 	createFrame(size: number, timestamp: number | undefined): FrameWriter {
-		argument.whole("size", size);
+		checkSize(argument.whole("size", size));
 		this.check();
 		checkTimestamp(timestamp, this.#isTimed);
 		const frame = `${this.#group}:${this.#nextFrame++}`;
@@ -75,9 +73,15 @@ export class GroupWriter implements Owned {
 		return writer;
 	}
 
-	/** The next piece of a frame. */
-	chunk(frame: string, data: Uint8Array): void {
-		this.#outbox.push({ type: "chunk", group: this.#group, frame, data });
+	/** The next piece of a frame, of which `missing` bytes are missing. Returns how many it has. */
+	chunk(frame: string, missing: number, data: FrameData, options: WriteOptions): number {
+		const bytes = payload(data, options, (size) => {
+			if (size > missing) throw usage(`a piece of ${size} bytes, where ${missing} are missing`);
+			this.#outbox.admit(size);
+		});
+		const { byteLength } = bytes;
+		if (byteLength > 0) this.#outbox.push({ type: "chunk", group: this.#group, frame, data: bytes });
+		return byteLength;
 	}
 
 	/** A frame will not be completed. */
@@ -92,10 +96,10 @@ export class GroupWriter implements Owned {
 		this.#end(undefined);
 	}
 
-	abort(code: number): void {
-		argument.whole("code", code, MAX_APP_CODE);
+	abort(reason: RejectReason): void {
+		const error = rejection(reason);
 		this.check();
-		this.#outbox.push({ type: "groupAbort", group: this.#group, code });
+		this.#outbox.push({ type: "groupAbort", group: this.#group, error });
 		this.#end(undefined);
 	}
 

@@ -1,7 +1,13 @@
-import { type Window, WRITE_BACKLOG } from "../../worker/protocol/limits.ts";
+import { MAX_FRAME_BYTES, type Window, WRITE_BACKLOG } from "../../worker/protocol/limits.ts";
 import type { WriterEvent, WriterRequest, WriteStep } from "../../worker/protocol/port.ts";
 import { failure, type MoqError } from "../error.ts";
 import { Line } from "../line.ts";
+import { type FrameData, payload, type WriteOptions } from "../payload.ts";
+
+/** @throws MoqError of kind `too-large`. */
+export function checkSize(bytes: number, noun = "frame", max = MAX_FRAME_BYTES): void {
+	if (bytes > max) throw failure("too-large", `a ${noun} of ${bytes} bytes, above ${max}`);
+}
 
 /** A step and the frame credit it takes: a frame, a piece or a datagram costs one and its bytes, everything else is free. */
 function cost(step: WriteStep): { frames: number; bytes: number } {
@@ -42,14 +48,10 @@ export class Outbox {
 		return ready;
 	}
 
-	/**
-	 * Take a step. It leaves with all others of this turn.
-	 * @throws MoqError of kind `too-many-pending` when the caller ignored `ready` for too long.
-	 */
+	/** Take a step; one with data is admitted already. It leaves with all others of this turn. */
 	push(step: WriteStep): void {
 		if (this.#isClosed) return;
 		const { frames, bytes } = cost(step);
-		if (frames > 0) this.#checkBacklog(bytes);
 		this.#queue.push(step);
 		this.#queuedFrames += frames;
 		this.#queuedBytes += bytes;
@@ -60,13 +62,24 @@ export class Outbox {
 		queueMicrotask(() => this.flush());
 	}
 
-	/** A whole group of one frame: all of its steps are taken, or none. */
-	pushSingle(single: { group: number; sequence: number; data: Uint8Array; timestamp: number | undefined }): void {
-		const { sequence, ...frame } = single;
-		this.#checkBacklog(frame.data.byteLength);
-		this.push({ type: "group", group: frame.group, sequence });
-		this.push({ type: "frame", ...frame });
-		this.push({ type: "groupEnd", group: frame.group });
+	/**
+	 * Whether a step with that many bytes may be pushed.
+	 * @throws MoqError of kind `too-many-pending` when the caller ignored `ready` for too long.
+	 */
+	admit(bytes: number): void {
+		const isFull = this.#queuedFrames + 1 > WRITE_BACKLOG.frames;
+		const isLarge = this.#queuedFrames > 0 && this.#queuedBytes + bytes > WRITE_BACKLOG.bytes;
+		if (!isFull && !isLarge) return;
+		const message = `${this.#queuedFrames} frames (${this.#queuedBytes} bytes) wait to be written: await ready first`;
+		throw failure("too-many-pending", message);
+	}
+
+	/** The bytes of a frame, or of what has another limit. @throws as {@link Outbox.admit}, and kind `too-large`. */
+	bytes(data: FrameData, options: WriteOptions, noun = "frame", max = MAX_FRAME_BYTES): Uint8Array {
+		return payload(data, options, (bytes) => {
+			checkSize(bytes, noun, max);
+			this.admit(bytes);
+		});
 	}
 
 	/** Send now what the credit allows. */
@@ -111,14 +124,6 @@ export class Outbox {
 
 	get #isReady(): boolean {
 		return this.#isClosed || (this.#queuedFrames < this.#creditFrames && this.#queuedBytes < this.#creditBytes);
-	}
-
-	#checkBacklog(bytes: number): void {
-		const isFull = this.#queuedFrames + 1 > WRITE_BACKLOG.frames;
-		const isLarge = this.#queuedFrames > 0 && this.#queuedBytes + bytes > WRITE_BACKLOG.bytes;
-		if (!isFull && !isLarge) return;
-		const message = `${this.#queuedFrames} frames (${this.#queuedBytes} bytes) wait to be written: await ready first`;
-		throw failure("too-many-pending", message);
 	}
 
 	#grant(frames: number, bytes: number): void {

@@ -5,9 +5,10 @@ import type { Anchor } from "../anchor.ts";
 import * as argument from "../argument.ts";
 import { errorFrom, failure, type MoqError } from "../error.ts";
 import { Line } from "../line.ts";
-import { type FrameData, payload, type WriteOptions } from "../payload.ts";
+import type { FrameData, WriteOptions } from "../payload.ts";
 import type { Pending, WaitOptions } from "../pending.ts";
-import { checkTimestamp, GroupWriter, MAX_APP_CODE } from "./group-writer.ts";
+import { type RejectReason, rejection } from "../reason.ts";
+import { checkTimestamp, GroupWriter } from "./group-writer.ts";
 import { Outbox } from "./outbox.ts";
 
 /** The page's state of one track that is being written. Sequences are made up here: nobody else writes to the track. */
@@ -64,10 +65,12 @@ export class TrackWriter {
 	single(data: FrameData, timestamp: number | undefined, options: WriteOptions): number {
 		this.#check();
 		checkTimestamp(timestamp, this.#isTimed);
-		const bytes = payload(data, options);
+		const bytes = this.#outbox.bytes(data, options);
 		const sequence = this.#next();
 		const group = this.#nextGroup++;
-		this.#outbox.pushSingle({ group, sequence, data: bytes, timestamp });
+		this.#outbox.push({ type: "group", group, sequence });
+		this.#outbox.push({ type: "frame", group, data: bytes, timestamp });
+		this.#outbox.push({ type: "groupEnd", group });
 		this.#wrote(sequence);
 		return sequence;
 	}
@@ -76,11 +79,7 @@ export class TrackWriter {
 	datagram(data: FrameData, timestamp: number | undefined, options: WriteOptions): number {
 		this.#check();
 		checkTimestamp(timestamp, this.#isTimed);
-		const bytes = payload(data, options);
-		if (bytes.byteLength > MAX_DATAGRAM_BYTES) {
-			const message = `a datagram of ${bytes.byteLength} bytes, above ${MAX_DATAGRAM_BYTES}`;
-			throw failure("too-large", message);
-		}
+		const bytes = this.#outbox.bytes(data, options, "datagram", MAX_DATAGRAM_BYTES);
 		const sequence = this.#next();
 		this.#outbox.push({ type: "datagram", sequence, data: bytes, timestamp });
 		this.#wrote(sequence);
@@ -100,13 +99,13 @@ export class TrackWriter {
 		this.#outbox.push({ type: "finishAt", sequence });
 	}
 
-	abort(code: number): void {
-		argument.whole("code", code, MAX_APP_CODE);
+	abort(reason: RejectReason): void {
+		const error = rejection(reason);
 		this.#check();
 		this.#end = "sent";
 		// What has not left yet is of no use to anybody.
 		this.#outbox.discard();
-		this.#outbox.push({ type: "abort", code });
+		this.#outbox.push({ type: "abort", error });
 	}
 
 	subscriptionChanged(options?: WaitOptions): Pending<SubscriptionData | null> {
@@ -165,8 +164,8 @@ export class TrackWriter {
 	}
 
 	/** Let go of the track. An end that is on its way gets there first: it travels on another port than the release. */
-	close(code?: number): void {
-		if (code !== undefined && this.#end === "open" && this.#anchor.isLive) this.abort(code);
+	close(reason?: RejectReason): void {
+		if (reason !== undefined && this.#end === "open" && this.#anchor.isLive) this.abort(reason);
 		if (this.#end === "sent") this.#isClosing = true;
 		else this.#anchor.close();
 	}

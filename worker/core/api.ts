@@ -180,8 +180,8 @@ export interface CoreApi {
 	writeChunk(frame: Handle, data: Uint8Array): void;
 	/** No further frame. The handle is used up: it need not be freed. */
 	finishGroup(group: Handle): void;
-	/** Readers fail with this application code (0…65535). The handle is used up. */
-	abortGroup(group: Handle, code: number): void;
+	/** Readers fail with that. The handle is used up. */
+	abortGroup(group: Handle, error: Rejection): void;
 	/** A group of one frame; returns its sequence. */
 	writeTrackFrame(track: Handle, data: Uint8Array, timestamp?: number): number;
 	/** A datagram under this sequence, best effort. Throws `too-large` above 1200 bytes. */
@@ -190,8 +190,8 @@ export interface CoreApi {
 	finishTrack(track: Handle): void;
 	/** No further group; `sequence` is the last one and must be the newest. */
 	finishTrackAt(track: Handle, sequence: number): void;
-	/** Readers fail with this application code (0…65535). */
-	abortTrack(track: Handle, code: number): void;
+	/** Readers fail with that. */
+	abortTrack(track: Handle, error: Rejection): void;
 	/** Resolves when at least one consumer exists. */
 	trackUsed(track: Handle): Operation<void>;
 	/** Resolves when no consumer exists. */

@@ -236,8 +236,8 @@ export class Core implements CoreApi {
 		this.#engine.call((raw) => raw.finishGroup(group));
 	}
 
-	abortGroup(group: Handle, code: number): void {
-		this.#engine.call((raw) => raw.abortGroup(group, code));
+	abortGroup(group: Handle, error: Rejection): void {
+		this.#engine.call((raw) => raw.abortGroup(group, ...reason(error)));
 	}
 
 	writeTrackFrame(track: Handle, data: Uint8Array, timestamp?: number): number {
@@ -258,8 +258,8 @@ export class Core implements CoreApi {
 		this.#engine.call((raw) => raw.finishTrackAt(track, sequence));
 	}
 
-	abortTrack(track: Handle, code: number): void {
-		this.#engine.call((raw) => raw.abortTrack(track, code));
+	abortTrack(track: Handle, error: Rejection): void {
+		this.#engine.call((raw) => raw.abortTrack(track, ...reason(error)));
 	}
 
 	trackUsed(track: Handle): Operation<void> {
@@ -300,8 +300,7 @@ export class Core implements CoreApi {
 	}
 
 	rejectRequest(request: Handle, error: Rejection): void {
-		const [kind, code] = "code" in error ? ["", error.code] : [error.kind, NONE];
-		this.#engine.call((raw) => raw.rejectRequest(request, kind, code));
+		this.#engine.call((raw) => raw.rejectRequest(request, ...reason(error)));
 	}
 
 	acceptBroadcast(request: Handle, broadcast: Handle): void {
@@ -377,6 +376,10 @@ export class Core implements CoreApi {
 		if (data.byteLength <= max) return;
 		throw { kind: "too-large", message: `a frame of ${data.byteLength} bytes, above ${max}` } satisfies ErrorData;
 	}
+}
+
+function reason(error: Rejection): [kind: string, code: number] {
+	return "code" in error ? ["", error.code] : [error.kind, NONE];
 }
 
 function preferences(prefs: SubscriptionData): [number, boolean, number, number, number, number] {

@@ -1,6 +1,8 @@
 /** Checks of what comes over a port. Types do not hold there: a page may be broken, or not ours. */
 
 import { failure } from "../failure.ts";
+import type { ErrorKind } from "../protocol/error.ts";
+import type { Rejection } from "../protocol/model.ts";
 
 /** A whole number, 0…2^53−1. */
 export function whole(name: string, value: unknown): number {
@@ -27,4 +29,10 @@ export function port(name: string, value: unknown): MessagePort {
 export function record<T extends object>(name: string, value: T): T {
 	if (typeof value === "object" && value !== null) return value;
 	throw failure("usage", `${name} must be an object`);
+}
+
+/** Why something is given up. */
+export function rejection(error: Rejection): Rejection {
+	record("error", error);
+	return "code" in error ? { code: whole("code", error.code) } : { kind: text("kind", error.kind) as ErrorKind };
 }

@@ -3,7 +3,7 @@ import { asErrorData, failure } from "../failure.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import { WRITE_WINDOW } from "../protocol/limits.ts";
 import type { GroupStep, WriterEvent } from "../protocol/port.ts";
-import { whole } from "./check.ts";
+import { rejection, whole } from "./check.ts";
 
 /** Groups the page writes over one port, by the numbers it gave them, and the credit for what it writes. */
 export class GroupSteps {
@@ -106,7 +106,7 @@ export class GroupSteps {
 				return;
 			case "groupAbort":
 				this.#groups.delete(step.group);
-				this.#api.abortGroup(group, whole("code", step.code));
+				this.#api.abortGroup(group, rejection(step.error));
 				this.#freeFrames(step.group);
 				return;
 			default:

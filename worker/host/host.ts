@@ -4,7 +4,6 @@ import { Player } from "../media/player.ts";
 import { Publisher } from "../media/publisher.ts";
 import { startRender } from "../media/render.ts";
 import type { ControlApi, Id, WorkerStats } from "../protocol/control.ts";
-import type { ErrorKind } from "../protocol/error.ts";
 import type {
 	BroadcastInfoData,
 	RequestData,
@@ -15,7 +14,7 @@ import type {
 import type { ConnectedData } from "../protocol/port.ts";
 import { AnnouncedEntry } from "./announced.ts";
 import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry } from "./broadcast.ts";
-import { port, record, text, texts, whole } from "./check.ts";
+import { port, record, rejection, text, texts, whole } from "./check.ts";
 import { ConnectionEntry, type Dial } from "./connection.ts";
 import { HandlerEntry, RequestEntry } from "./dynamic.ts";
 import { OriginEntry } from "./origin.ts";
@@ -238,10 +237,7 @@ export class Host implements ControlApi {
 	}
 
 	rejectRequest({ request, error }: Args<"rejectRequest">): void {
-		record("error", error);
-		const reason =
-			"code" in error ? { code: whole("code", error.code) } : { kind: text("kind", error.kind) as ErrorKind };
-		this.#core.rejectRequest(this.#table.get(request, "request").core, reason);
+		this.#core.rejectRequest(this.#table.get(request, "request").core, rejection(error));
 		this.#table.forget(request);
 	}
 

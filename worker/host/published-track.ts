@@ -3,7 +3,7 @@ import { asErrorData } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
 import type { TrackInfoData } from "../protocol/model.ts";
 import type { WriterEvent, WriterRequest, WriteStep } from "../protocol/port.ts";
-import { whole } from "./check.ts";
+import { rejection, whole } from "./check.ts";
 import { GroupSteps } from "./group-steps.ts";
 
 /** How a track of the page's own came about: made in a broadcast, or asked for. */
@@ -75,7 +75,7 @@ export class PublishedTrack {
 				this.#end(() => this.#api.finishTrackAt(this.core, whole("sequence", step.sequence)));
 				return;
 			case "abort":
-				this.#end(() => this.#api.abortTrack(this.core, whole("code", step.code)));
+				this.#end(() => this.#api.abortTrack(this.core, rejection(step.error)));
 				return;
 			default:
 				step satisfies never;

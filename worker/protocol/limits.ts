@@ -24,6 +24,9 @@ export const WRITE_WINDOW: Window = { frames: 64, bytes: 4 * 1024 * 1024 };
 /** What a page that ignores `ready` may queue beyond the window before writing throws: memory must not grow for ever. */
 export const WRITE_BACKLOG: Window = { frames: 1024, bytes: 16 * 1024 * 1024 };
 
+/** Largest frame, bytes. The core has the same limit; one that is refused there would be missed by nobody. */
+export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+
 /** Largest datagram, payload bytes: what fits every path with the headers around it. The core has the same limit. */
 export const MAX_DATAGRAM_BYTES = 1140;
 

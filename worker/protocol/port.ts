@@ -1,7 +1,7 @@
 /** Messages of the data plane. Each port belongs to one object, so no message names another. */
 
 import type { ErrorData } from "./error.ts";
-import type { AnnounceEvent, BandwidthData, CloseData, SubscriptionData, Version } from "./model.ts";
+import type { AnnounceEvent, BandwidthData, CloseData, Rejection, SubscriptionData, Version } from "./model.ts";
 
 /** Page to worker on the port of a subscription or of a fetched group. */
 export type ReaderRequest =
@@ -36,7 +36,7 @@ export type WriteStep =
 	| { type: "datagram"; sequence: number; data: Uint8Array; timestamp?: number }
 	| { type: "finish" }
 	| { type: "finishAt"; sequence: number }
-	| { type: "abort"; code: number };
+	| { type: "abort"; error: Rejection };
 
 /** One step inside a group that was begun. `frame` is a name the page made up for a frame that is written in pieces. */
 export type GroupStep =
@@ -45,7 +45,7 @@ export type GroupStep =
 	| { type: "chunk"; group: number; frame: string; data: Uint8Array }
 	| { type: "frameAbort"; group: number; frame: string }
 	| { type: "groupEnd"; group: number }
-	| { type: "groupAbort"; group: number; code: number };
+	| { type: "groupAbort"; group: number; error: Rejection };
 
 /** Page to worker on the port of a published track, or of one group that was asked for. */
 export interface WriterRequest {

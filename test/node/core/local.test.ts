@@ -109,7 +109,7 @@ test("a group that is overtaken and brings nothing more is given up, one within 
 test("what errors weigh is not taken from the credit", async () => {
 	const { sink, handle } = await read();
 	core.grant(handle, 1, 1000);
-	core.abortGroup(core.createGroup(track).handle, 9);
+	core.abortGroup(core.createGroup(track).handle, { code: 9 });
 	await sink.until(() => sink.records.some((record) => record.type === "groupError"));
 	expect([sink.frames, sink.bytes]).toEqual([1, 0]);
 });
@@ -130,9 +130,9 @@ test("the end of the track is told at once, unread groups or not", async () => {
 test("an aborted track ends its readers with the application's code", async () => {
 	const { sink, handle } = await read();
 	core.grant(handle, 10, 1000);
-	core.abortTrack(track, 5);
+	core.abortTrack(track, { kind: "going-away" });
 	await sink.until(() => sink.ended !== undefined);
-	expect(sink.ended?.error).toMatchObject({ kind: "app", code: 69, scope: "stream" });
+	expect(sink.ended?.error).toMatchObject({ kind: "going-away" });
 });
 
 test("frames of one turn travel in one batch", async () => {

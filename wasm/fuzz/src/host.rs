@@ -127,7 +127,7 @@ impl Worker {
             }
             7 => {
                 let group = self.handle(input);
-                let _refused = self.core.abort_group(group, number(input));
+                let _refused = self.core.abort_group(group, "", number(input));
             }
             8 => {
                 let track = self.handle(input);
@@ -139,7 +139,7 @@ impl Worker {
             }
             10 => {
                 let track = self.handle(input);
-                let _refused = self.core.abort_track(track, number(input));
+                let _refused = self.core.abort_track(track, "", number(input));
             }
             11 => {
                 let handle = self.handle(input);

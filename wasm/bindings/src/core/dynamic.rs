@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use super::{
     Core,
     origin::parse,
-    producer::{app_code, info},
+    producer::{info, reason},
 };
 use crate::{
     command::Outcome,
@@ -166,11 +166,7 @@ impl Core {
     /// `usage`.
     #[wasm_bindgen(js_name = rejectRequest)]
     pub fn reject_request(&mut self, request: f64, kind: &str, code: f64) -> Result<()> {
-        let error = if code.is_nan() {
-            ErrorData::from_kind(kind)?
-        } else {
-            app_code(code)?
-        };
+        let error = reason(kind, code)?;
         self.answer(request, Ok)?.reject(error);
         Ok(())
     }

@@ -155,16 +155,16 @@ impl Core {
         group.finish().map_err(|error| caller(&error, "group"))
     }
 
-    /// Readers fail with this application code; uses the handle up.
+    /// Readers fail with this application code, or with the error of `kind` where it is NaN; uses the handle up.
     ///
     /// # Errors
     /// `usage`, `closed`.
     #[wasm_bindgen(js_name = abortGroup)]
-    pub fn abort_group(&mut self, group: f64, code: f64) -> Result<()> {
+    pub fn abort_group(&mut self, group: f64, kind: &str, code: f64) -> Result<()> {
         self.touch();
-        let code = app_code(code)?;
+        let error = reason(kind, code)?;
         let group = self.objects.borrow_mut().take_group(group)?;
-        group.abort(code).map_err(|error| caller(&error, "group"))
+        group.abort(error).map_err(|error| caller(&error, "group"))
     }
 
     /// A group of one frame; returns its sequence. NaN for no timestamp.
@@ -238,18 +238,18 @@ impl Core {
             .map_err(|error| caller(&error, "track"))
     }
 
-    /// Readers fail with this application code.
+    /// Readers fail with this application code, or with the error of `kind` where it is NaN.
     ///
     /// # Errors
     /// `usage`, `closed`.
     #[wasm_bindgen(js_name = abortTrack)]
-    pub fn abort_track(&mut self, track: f64, code: f64) -> Result<()> {
+    pub fn abort_track(&mut self, track: f64, kind: &str, code: f64) -> Result<()> {
         self.touch();
-        let code = app_code(code)?;
+        let error = reason(kind, code)?;
         let objects = self.objects.borrow();
         objects
             .producer(track)?
-            .abort(code)
+            .abort(error)
             .map_err(|error| caller(&error, "track"))
     }
 
@@ -373,7 +373,11 @@ fn caller(error: &Error, doing: &str) -> ErrorData {
     ErrorData::of(error, Fault::Caller, doing)
 }
 
-pub(super) fn app_code(code: f64) -> Result<Error> {
+/// Why something is given up, or a request rejected.
+pub(super) fn reason(kind: &str, code: f64) -> Result<Error> {
+    if code.is_nan() {
+        return ErrorData::from_kind(kind);
+    }
     let whole = number::whole("code", code)?;
     let code = u16::try_from(whole)
         .map_err(|_| ErrorData::usage(format!("code {whole} is above 65535")))?;
