@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use moq_net::{Error, TrackInfo, Version};
+use moq_net::{BroadcastInfo, Error, Origin, TrackInfo, Version};
 use support::{
     downstream::Downstream,
     net::{Net, path},
@@ -291,6 +291,25 @@ fn frames_are_bounded_inside_the_first_and_the_last_group_only() {
         "00 03 00 04 00  4050 02 3430",
         End::Fin,
     );
+}
+
+#[test]
+fn a_subscription_may_begin_inside_the_very_first_group_or_inside_one_it_names_later() {
+    let net = Net::new();
+    let down = Downstream::new(&net, Version::Lite06);
+    down.group(0, &[10, 11, 12]);
+    // max age 5000, start 0, end 1 (+1), from frame 2
+    let mut stream = down
+        .raw
+        .bidi("02 0f 00 04726f6f6d 0176 05 5388 00 02 02 00");
+    expect(stream.read(), "00 01 00", End::Open);
+    let first = down.raw.read_uni().unwrap();
+    expect(first, "00 03 00 00 02  18 02 3132", End::Fin);
+    // start 2, no end, from frame 1
+    stream.write("07 05 5388 02 00 01 00");
+    down.group(2, &[20, 21]);
+    let named = down.raw.read_uni().unwrap();
+    expect(named, "00 03 00 02 01  2a 02 3231", End::Fin);
 }
 
 #[test]
@@ -600,12 +619,8 @@ fn announcements_follow_a_prefix_segment_by_segment() {
 fn what_came_from_a_peer_is_not_announced_or_served_to_it() {
     let net = Net::new();
     let down = Downstream::new(&net, Version::Lite05);
-    let hops =
-        moq_net::OriginList::try_from(vec![moq_net::Origin::from(7), moq_net::Origin::from(2)])
-            .unwrap();
-    let theirs = moq_net::BroadcastInfo::new()
-        .with_hops(hops)
-        .produce(&net.runtime);
+    let hops = moq_net::OriginList::try_from(vec![Origin::from(7), Origin::from(2)]).unwrap();
+    let theirs = BroadcastInfo::new().with_hops(hops).produce(&net.runtime);
     let _track = theirs.create_track("v", TrackInfo::default()).unwrap();
     let _guard = down
         .origin
@@ -622,6 +637,41 @@ fn what_came_from_a_peer_is_not_announced_or_served_to_it() {
         "",
         End::Reset(0x36),
     );
+}
+
+#[test]
+fn a_change_that_a_version_has_no_words_for_is_not_told() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let down = Downstream::new(&net, version);
+        let info = |hops: &[u64], warm| {
+            let hops: Vec<Origin> = hops.iter().map(|hop| Origin::from(*hop)).collect();
+            let mut info = BroadcastInfo::new().with_hops(hops.try_into().unwrap());
+            info.cost.warm = warm;
+            info
+        };
+        let zoom = path("zoom");
+        let first = info(&[9], 5).produce(&net.runtime);
+        let published = down.origin.publish_broadcast(&zoom, &first).unwrap();
+        let mut announce = down.raw.bidi(match version {
+            Version::Lite04 | Version::Lite05Wip | Version::Lite05 => "01 02 00 02",
+            Version::Lite07Wip => "01 02 00 01",
+            _ => "01 01 00",
+        });
+        assert!(!announce.read().0.is_empty(), "{version}");
+        let mut is_told = || !announce.read().0.is_empty();
+
+        published.update(info(&[9], 4));
+        assert_eq!(is_told(), version.has_route_cost(), "{version}: a price");
+        published.update(info(&[8], 4));
+        assert_eq!(is_told(), version.has_hop_ids(), "{version}: a hop");
+        published.update(info(&[8, 7], 4));
+        assert_eq!(is_told(), version.has_hops(), "{version}: more hops");
+        let second = info(&[8, 7], 4).produce(&net.runtime);
+        let _instead = down.origin.publish_broadcast(&zoom, &second).unwrap();
+        drop(published);
+        assert!(is_told(), "{version}: another broadcast");
+    }
 }
 
 #[test]

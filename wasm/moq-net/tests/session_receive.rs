@@ -4,7 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use moq_net::{Announced, Error, Limits, Subscription, TrackSubscriber, Version};
+use moq_net::{
+    Announced, BroadcastConsumer, Error, Limits, Subscription, TrackSubscriber, Version,
+};
 use support::{
     net::{Net, path},
     raw::{Bidi, End, stopped},
@@ -150,6 +152,101 @@ fn a_second_active_replaces_the_first_where_that_is_allowed() {
         assert_eq!(up.raw.closed(), Some(3), "{version}");
         assert_eq!(up.ended(), Some(Error::ProtocolViolation));
     }
+}
+
+/// A change of the route to "room", which was the first announcement: these hops, at this cost where there is one.
+fn update(version: Version, hops: &[u8], cost: u8) -> String {
+    if !version.has_announce_ids() {
+        return active(version, hops);
+    }
+    let ids: String = hops.iter().map(|hop| format!("{hop:02x}")).collect();
+    let count = hops.len();
+    match version.has_announce_compression() {
+        true => format!(
+            "02 {:02x} 00 00 {count:02x} {ids} 00 {cost:02x} 07",
+            6 + count
+        ),
+        false => format!("02 {:02x} 00 {count:02x} {ids} {cost:02x} 07", 4 + count),
+    }
+}
+
+#[test]
+fn another_way_to_a_broadcast_leaves_it_and_what_is_read_of_it_alone() {
+    for version in [
+        Version::Lite05Wip,
+        Version::Lite05,
+        Version::Lite06,
+        Version::Lite07Wip,
+    ] {
+        let net = Net::new();
+        let up = Upstream::new(&net, version);
+        let mut announced = up.origin.consume().announced();
+        let mut next = || -> BroadcastConsumer {
+            net.executor.run_until_idle();
+            let (_, event) = announced.try_next().expect("news");
+            assert!(announced.try_next().is_none(), "{version}: one change");
+            event.broadcast().expect("announced")
+        };
+        let mut stream = announcing(&up);
+        let first = match version {
+            Version::Lite07Wip => "00 0d 00 00 04726f6f6d 00 01 09 00 03 07".to_owned(),
+            _ => active(version, &[9]),
+        };
+        stream.write(&first);
+        let broadcast = next();
+        let track = broadcast.track("v").unwrap();
+        let wish = Subscription::default().with_priority(5);
+        let pending = track.subscribe(wish).unwrap();
+        up.answer_track();
+        let (_subscribed, _) = up.answer_subscribe();
+        let _reader = net.executor.run_until(pending).unwrap();
+
+        stream.write(&update(version, &[9, 8], 3));
+        let same = next();
+        assert!(same.is_clone(&broadcast), "{version}: the same publisher");
+        let hops: Vec<u64> = same.info().hops.iter().map(|hop| hop.id).collect();
+        assert_eq!(hops, [9, 8, 1], "{version}");
+        if version.has_route_cost() {
+            stream.write(&update(version, &[9, 8], 1));
+            let cheaper = next();
+            assert!(cheaper.is_clone(&broadcast), "{version}: another price");
+            assert_eq!(cheaper.info().cost.warm, 2, "{version}");
+        }
+        assert!(!broadcast.is_closed(), "{version}");
+        assert!(same.track("v").unwrap().is_clone(&track), "{version}");
+        for kind in ["02", "06"] {
+            let again = up.try_accept(kind).is_some();
+            assert!(!again, "{version}: asked again by {kind}");
+        }
+
+        // What changes nothing can only mean another broadcast of the same publisher; another first hop is another publisher.
+        stream.write(&update(version, &[9, 8], 1));
+        let replaced = next();
+        assert!(!replaced.is_clone(&broadcast), "{version}");
+        assert!(broadcast.is_closed(), "{version}");
+        stream.write(&update(version, &[7, 8], 1));
+        assert!(!next().is_clone(&replaced), "{version}");
+        assert!(up.ended().is_none(), "{version}");
+    }
+}
+
+#[test]
+fn nameless_publishers_behind_one_peer_are_told_apart_by_the_way() {
+    let net = Net::new();
+    let up = Upstream::new(&net, Version::Lite06);
+    let mut announced = up.origin.consume().announced();
+    let mut next = || -> BroadcastConsumer {
+        net.executor.run_until_idle();
+        let (_, event) = announced.try_next().expect("news");
+        event.broadcast().expect("announced")
+    };
+    let mut stream = announcing(&up);
+    stream.write(&active(Version::Lite06, &[0, 9]));
+    let one = next();
+    stream.write(&update(Version::Lite06, &[0, 9], 1));
+    assert!(next().is_clone(&one), "another price");
+    stream.write(&update(Version::Lite06, &[0, 8], 1));
+    assert!(!next().is_clone(&one), "perhaps another publisher");
 }
 
 #[test]
@@ -418,6 +515,44 @@ fn an_end_below_what_came_fails_the_track_from_06_on() {
             Version::Lite05 => assert_eq!(ended, Ok(false)),
             _ => assert_eq!(ended, Err(Error::ProtocolViolation)),
         }
+    }
+}
+
+#[test]
+fn the_last_group_is_waited_for_whatever_came_besides() {
+    use web_transport_trait::Session as _;
+    // 06: START 5, END 7; group 4 came too, late. 07: START 0, END 2, one stream; group 0 is a datagram.
+    for (version, start, end) in [
+        (Version::Lite06, "00 01 05", "01 01 07"),
+        (Version::Lite07Wip, "00 01 00", "01 02 02 01"),
+    ] {
+        let net = Net::new();
+        let up = Upstream::new(&net, version);
+        let (mut viewer, mut streams) = viewer(&up);
+        streams[1].write(start);
+        let last = match version {
+            Version::Lite06 => {
+                for sequence in [5, 4] {
+                    up.raw.uni_fin(&(up.group(0, sequence) + &up.frame("x")));
+                    assert_eq!(drain(&net, &mut viewer).0, u64::from(sequence));
+                }
+                6
+            }
+            _ => {
+                let datagram = support::raw::hex("00 00 00 6162");
+                up.raw.transport.send_datagram(datagram.into()).unwrap();
+                assert_eq!(drain(&net, &mut viewer).0, 0);
+                1
+            }
+        };
+        streams[1].write(end);
+        streams[1].fin();
+        net.executor
+            .run_for(Duration::from_millis(100), std::future::pending::<()>());
+        up.raw.uni_fin(&(up.group(0, last) + &up.frame("x")));
+        assert_eq!(drain(&net, &mut viewer).0, u64::from(last), "{version}");
+        let ended = net.executor.run_until(viewer.recv_group());
+        assert!(matches!(ended, Ok(None)), "{version}");
     }
 }
 

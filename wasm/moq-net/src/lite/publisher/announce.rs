@@ -1,6 +1,6 @@
 //! Telling the peer what there is to read.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use web_transport_trait as wt;
 
@@ -44,6 +44,7 @@ async fn announced<T: wt::Session>(
         link,
         hidden: request.hidden || !link.version.has_hidden(),
         encoder: AnnounceEncoder::new(link.version),
+        told: BTreeMap::new(),
     };
     let mut cursor = origin.as_ref().map(OriginConsumer::announced);
     let first_messages = announcing
@@ -82,6 +83,8 @@ struct Announcing<'a, T: wt::Session> {
     /// Whether paths with a segment that begins with a dot are told of too.
     hidden: bool,
     encoder: AnnounceEncoder,
+    /// A number for what was said last of each path, on versions that cannot say all that changes.
+    told: BTreeMap<PathOwned, u64>,
 }
 
 impl<T: wt::Session> Announcing<'_, T> {
@@ -147,17 +150,37 @@ impl<T: wt::Session> Announcing<'_, T> {
     }
 
     /// What of a change concerns the peer.
-    fn event(&self, path: PathOwned, announced: Announced) -> Option<AnnounceEvent> {
-        let route = announced
+    fn event(&mut self, path: PathOwned, announced: Announced) -> Option<AnnounceEvent> {
+        let shown = announced
             .broadcast()
-            .and_then(|broadcast| self.route(&path, &broadcast));
-        match route {
-            Some(route) => Some(AnnounceEvent::Active(route)),
-            None => self
-                .encoder
-                .is_live(&path)
-                .then_some(AnnounceEvent::Ended(path)),
+            .and_then(|broadcast| Some((self.route(&path, &broadcast)?, broadcast.number())));
+        let Some((route, number)) = shown else {
+            self.told.remove(&path);
+            let live = self.encoder.is_live(&path);
+            return live.then_some(AnnounceEvent::Ended(path));
+        };
+        if !self.link.version.has_route_cost() {
+            let words = self.words(&route, number);
+            if self.told.get(&path) == Some(&words) {
+                // The same broadcast, and the same words: the price is another.
+                return None;
+            }
+            self.told.insert(path, words);
         }
+        Some(AnnounceEvent::Active(route))
+    }
+
+    /// A number for what a version without prices says of a route to the broadcast with this number.
+    fn words(&self, route: &Route, number: u64) -> u64 {
+        let version = self.link.version;
+        let hops = route.hops.iter().filter(|_| version.has_hops());
+        // Unknown ones where only their number travels.
+        let hops = hops.map(|hop| if version.has_hop_ids() { *hop } else { 0 });
+        hops.fold(number, |words, hop| {
+            (words.rotate_left(7) ^ hop)
+                .wrapping_add(1)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
     }
 
     /// The route as the wire tells it, unless it is not for this peer.

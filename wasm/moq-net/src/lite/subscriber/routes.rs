@@ -30,6 +30,17 @@ struct Live {
     info: BroadcastInfo,
 }
 
+impl Live {
+    /// Whether a new route brings the same broadcast another way or at another price: then what is read of it goes on. The wire only
+    /// says who published it; the same route once more can only mean that its publisher has put another one in its place.
+    fn is_same_by(&self, info: &BroadcastInfo) -> bool {
+        let (old, new) = (self.info.hops.as_slice(), info.hops.as_slice());
+        // Nameless publishers share the name of their connection.
+        let same = old == new || (!info.anonymous && old.first() == new.first());
+        same && self.info != *info
+    }
+}
+
 impl Drop for Live {
     fn drop(&mut self) {
         *self.withdrawn.lock() = true;
@@ -71,7 +82,16 @@ impl<T: wt::Session> Routes<T> {
     pub(super) fn apply(&mut self, event: AnnounceEvent) {
         let (path, live) = match event {
             AnnounceEvent::Active(route) | AnnounceEvent::Restart(route) => {
-                let live = self.announce(&route);
+                let info = self.info(&route);
+                if let Ok(info) = &info
+                    && let Some(live) = self.live.get_mut(&route.path)
+                    && live.is_same_by(info)
+                {
+                    live.announcement.update(info.clone());
+                    live.info = info.clone();
+                    return;
+                }
+                let live = info.and_then(|info| self.announce(&route.path, info));
                 if let Err(error) = &live {
                     tracing::debug!(path = route.path.as_str(), %error, "announcement ignored");
                 }
@@ -90,11 +110,10 @@ impl<T: wt::Session> Routes<T> {
     ///
     /// # Errors
     /// Why this route is of no use.
-    fn announce(&self, route: &Route) -> Result<Live> {
+    fn announce(&self, path: &PathOwned, info: BroadcastInfo) -> Result<Live> {
         let link = &self.link;
         let origin = link.subscribe.as_ref().ok_or(Error::Unauthorized)?;
-        let path = self.prefix.join(&route.path)?;
-        let info = self.info(route)?;
+        let path = self.prefix.join(path)?;
         let broadcast = info.clone().produce(&link.runtime);
         // The handler first: whoever sees the announcement may ask at once.
         let dynamic = broadcast.dynamic();

@@ -36,6 +36,11 @@ impl BroadcastConsumer {
         &self.shared
     }
 
+    /// Tells it from every other broadcast of this process, and is the same whatever route it is known by.
+    pub(crate) fn number(&self) -> u64 {
+        self.shared.number
+    }
+
     /// The route it is known by here.
     pub fn info(&self) -> &BroadcastInfo {
         &self.info

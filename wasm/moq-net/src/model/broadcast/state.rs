@@ -1,6 +1,9 @@
 //! The tracks of a broadcast.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use crate::{
     Error, Result, Runtime,
@@ -16,8 +19,12 @@ use crate::{
 pub(crate) struct Shared {
     /// Closed when the last producer and handler is gone.
     pub(crate) channel: kio::Producer<State>,
+    /// No other broadcast of this process has it.
+    pub(crate) number: u64,
     live: Live,
 }
+
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 impl Shared {
     pub(crate) fn new(runtime: &Runtime) -> Arc<Self> {
@@ -28,6 +35,7 @@ impl Shared {
         };
         Arc::new(Self {
             channel: kio::Producer::new(state),
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             live: Live::new(runtime, Kind::Broadcast),
         })
     }
