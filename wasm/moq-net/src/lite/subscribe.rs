@@ -90,6 +90,10 @@ impl Preferences {
         if version.has_frame_bounds() {
             this.frame_start = u64::decode(buf, version)?;
             this.frame_end = Option::decode(buf, version)?;
+            // No floor, unless it is one inside of the very first group.
+            if this.frame_start != 0 {
+                this.group_start = this.group_start.or(Some(0));
+            }
         }
         match this.is_possible() {
             true => Ok(this),

@@ -51,7 +51,6 @@ async fn subscribed<T: wt::Session>(
         link,
         id,
         order: Order::new(id, preferences.priority),
-        first: preferences.group_start,
         preferences,
         subscriber,
         groups: FuturesUnordered::new(),
@@ -163,8 +162,6 @@ struct Serving<'a, T: wt::Session> {
     id: u64,
     order: Order,
     preferences: Preferences,
-    /// The start that was asked for first, which frame bounds qualify.
-    first: Option<u64>,
     subscriber: TrackSubscriber,
     groups: Groups,
     /// SUBSCRIBE_START was sent.
@@ -321,7 +318,8 @@ impl<T: wt::Session> Serving<'_, T> {
             self.send_datagram(group);
             return Ok(());
         }
-        let wanted = match self.first == Some(sequence) {
+        // Frame bounds qualify the groups that are named, and no others.
+        let wanted = match self.preferences.group_start == Some(sequence) {
             true => self.preferences.frame_start,
             false => 0,
         };

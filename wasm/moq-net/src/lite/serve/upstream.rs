@@ -351,7 +351,10 @@ impl<T: wt::Session> Running<'_, T> {
 
     fn reply(&mut self, reply: SubscribeReply) -> Result<()> {
         match reply {
-            SubscribeReply::Start { group } => self.start = Some(group),
+            SubscribeReply::Start { group } => {
+                self.registration.set_start(group);
+                self.start = Some(group);
+            }
             SubscribeReply::End { group, streams } => {
                 self.end = Some(End {
                     boundary: group,

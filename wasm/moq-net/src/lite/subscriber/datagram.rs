@@ -34,7 +34,7 @@ async fn take<T: wt::Session>(link: &Link<T>, datagram: Datagram) -> Option<()> 
     link.held.received.add_datagram(datagram.payload.len());
     let written = track.write_datagram_at(datagram.sequence, datagram.payload, timestamp);
     if written.is_ok() {
-        subscription.account();
+        subscription.account(datagram.sequence);
     }
     Some(())
 }

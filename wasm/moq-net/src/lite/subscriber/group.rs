@@ -56,10 +56,12 @@ pub(super) async fn receive<T: wt::Session>(
         priority: subscription.priority(),
         compression: subscription.compression(),
     };
-    let group = track.create_group(Group {
+    let created = track.create_group(Group {
         sequence: header.sequence + u64::from(kio::fault::mutant("wrong-group")),
-    })?;
-    subscription.account();
+    });
+    subscription.count_stream();
+    let group = created?;
+    subscription.account(header.sequence);
     drop((subscription, track));
     take(link, recv, group, &intake).await
 }

@@ -49,7 +49,9 @@ struct State {
     track: Option<TrackProducer>,
     /// The first sequence that will never come.
     end: Option<u64>,
-    /// Different groups that came so far, as streams or datagrams, and those the publisher said will not come.
+    /// The first group, once the publisher has said so.
+    start: Option<u64>,
+    /// Different groups from there on that came so far, as streams or datagrams, and those the publisher said will not come.
     accounted: u64,
     /// The highest group so far.
     highest: Option<u64>,
@@ -137,6 +139,11 @@ impl Registration {
         self.subscription.state.lock().track = Some(track.clone());
     }
 
+    /// Takes the declared start of the subscription: what comes of older groups is not among those that are waited for.
+    pub(crate) fn set_start(&self, start: u64) {
+        self.subscription.state.lock().start = Some(start);
+    }
+
     /// Takes the declared end of the track.
     ///
     /// # Errors
@@ -204,13 +211,12 @@ impl Subscription {
         }
     }
 
-    /// Counts a stream or datagram with group `sequence`.
+    /// Takes note of a stream or datagram with group `sequence`.
     ///
     /// # Errors
     /// [`Error::Closed`] beyond the declared end.
     pub(super) fn arrive(&self, sequence: u64) -> Result<()> {
         let mut state = self.state.lock();
-        state.streams += 1;
         match state.end.is_some_and(|end| sequence >= end) {
             true => Err(Error::Closed),
             false => {
@@ -220,10 +226,17 @@ impl Subscription {
         }
     }
 
+    /// Counts a group stream that was taken, whatever became of it.
+    pub(super) fn count_stream(&self) {
+        self.state.lock().streams += 1;
+    }
+
     /// Counts a group that had not come before.
-    pub(super) fn account(&self) {
+    pub(super) fn account(&self, sequence: u64) {
         let mut state = self.state.lock();
-        state.accounted = state.accounted.saturating_add(1);
+        if state.start.is_none_or(|start| sequence >= start) {
+            state.accounted = state.accounted.saturating_add(1);
+        }
     }
 
     /// Fails the track: the publisher broke the rules.
