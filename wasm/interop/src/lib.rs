@@ -2,5 +2,6 @@
 
 pub mod link;
 pub mod ours;
+pub mod pair;
 pub mod published;
 pub mod world;

@@ -3,16 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use moq_net::{
-    Client, Config, Group, Origin, OriginProducer, Path, Server, Timescale, Timestamp, TrackInfo,
-    Version,
-};
-use moq_worker_interop::{
-    link,
-    ours::Ours,
-    published::Published,
-    world::{PATIENCE, runtime},
-};
+use moq_net::{Group, Path, Timescale, Timestamp, TrackInfo, Version};
+use moq_worker_interop::pair::{Pair, Role, connect, soon};
 use published_moq_net as published;
 
 const GROUPS: u64 = 5;
@@ -28,87 +20,6 @@ fn payload(group: u64, frame: u64) -> Bytes {
 
 fn millis(group: u64, frame: u64) -> u64 {
     (group * FRAMES + frame) * STEP
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Role {
-    WeDial,
-    TheyDial,
-}
-
-/// Two connected sessions: ours on one origin, theirs on another.
-struct Pair {
-    ours: OriginProducer,
-    theirs: published::origin::Producer,
-    version: Version,
-    _session: moq_net::Session,
-    _published: published::Session,
-}
-
-async fn connect(version: Version, role: Role) -> Pair {
-    let runtime = runtime();
-    let ours = Origin::random(&runtime).produce(&runtime);
-    let theirs = moq_tokio::origin::spawn();
-    let (a, b) = link::pair();
-    // moq-lite-01 and 02 share a token; the version itself is agreed in the first messages.
-    let token = Some(version.alpn());
-    let (a, b) = (Ours::new(a, token), Published::new(b, token));
-    let config = Config::new(runtime.clone()).with_versions([version]);
-    let only: published::Version = version
-        .name()
-        .parse()
-        .expect("the published crate knows the version");
-    let now = std::time::Instant::now();
-
-    let (session, peer) = match role {
-        Role::WeDial => {
-            let server = published::Server::new()
-                .with_versions(only.into())
-                .with_origin(theirs.clone());
-            let config = config
-                .with_publish(ours.consume())
-                .with_subscribe(ours.clone());
-            let client = Client::new(config);
-            let dial = async {
-                let (session, driver) = client.connect(a).await.expect("our client connects");
-                tokio::spawn(driver);
-                session
-            };
-            let accept = async {
-                let (peer, driver) = server.accept(now, b).await.expect("their server accepts");
-                tokio::spawn(published::time::run(driver));
-                peer
-            };
-            let (session, peer) = soon("the handshake", async { tokio::join!(dial, accept) }).await;
-            (session, peer)
-        }
-        Role::TheyDial => {
-            let client = published::Client::new()
-                .with_versions(only.into())
-                .with_origin(theirs.clone());
-            let accept = async {
-                let server = Server::new(config);
-                let request = server.accept(a).await.expect("our server accepts");
-                let (session, driver) = request.ok(Some(ours.consume()), Some(ours.clone()));
-                tokio::spawn(driver);
-                session
-            };
-            let dial = async {
-                let (peer, driver) = client.connect(now, b).await.expect("their client connects");
-                tokio::spawn(published::time::run(driver));
-                peer
-            };
-            soon("the handshake", async { tokio::join!(accept, dial) }).await
-        }
-    };
-    assert_eq!(session.version(), version);
-    Pair {
-        ours,
-        theirs,
-        version,
-        _session: session,
-        _published: peer,
-    }
 }
 
 fn timed(version: Version) -> bool {
@@ -146,12 +57,6 @@ fn write_ours(track: &moq_net::TrackProducer, version: Version) {
         }
         group.finish().unwrap();
     }
-}
-
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what} takes too long"))
 }
 
 async fn they_read(version: Version, role: Role) {
@@ -310,6 +215,34 @@ async fn we_read(version: Version, role: Role) {
     assert!(matches!(end, Ok(false)), "a clean end, not {end:?}");
 }
 
+/// Relays change prices whenever somebody begins or ceases to read: nobody who reads may notice. (Theirs begin anew on 01 and 02.)
+async fn they_change_the_price(version: Version, role: Role) {
+    if !version.has_hops() {
+        return;
+    }
+    let pair = connect(version, role).await;
+    let broadcast = pair.theirs.create_broadcast("room/theirs").unwrap();
+    let dear = published::origin::Route::default().with_cost(9);
+    broadcast.announce(dear).unwrap();
+    let mut announced = pair.ours.consume().announced();
+    let (_, event) = soon("the announcement", announced.next()).await.unwrap();
+    let found = event.broadcast().expect("announced to us");
+
+    let cheap = published::origin::Route::default().with_cost(3);
+    broadcast.announce(cheap).unwrap();
+    if version.has_route_cost() {
+        let (_, event) = soon("the new price", announced.next()).await.unwrap();
+        let same = event.broadcast().expect("still announced");
+        assert!(same.is_clone(&found), "the same broadcast");
+        assert_eq!(same.info().cost.warm, 4, "and the link");
+    } else {
+        // Longer than they wait before they tell of such a change.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(announced.try_next().is_none(), "no price on this version");
+    }
+    assert!(!found.is_closed());
+}
+
 macro_rules! versions {
     ($($name:ident = $version:ident),* $(,)?) => {$(
         mod $name {
@@ -333,6 +266,11 @@ macro_rules! versions {
             #[tokio::test]
             async fn we_read_what_they_publish_when_they_dial() {
                 we_read(Version::$version, Role::TheyDial).await;
+            }
+
+            #[tokio::test]
+            async fn a_broadcast_stays_when_they_change_its_price() {
+                they_change_the_price(Version::$version, Role::WeDial).await;
             }
         }
     )*};
