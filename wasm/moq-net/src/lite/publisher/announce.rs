@@ -117,7 +117,7 @@ impl<T: wt::Session> Announcing<'_, T> {
         if version.has_announce_ok() {
             send.put(&AnnounceOk {
                 hop: Some(self.link.hop().id),
-                active: messages.len() as u64,
+                active: beginnings(&messages),
             })?;
         }
         Ok(messages)
@@ -216,7 +216,48 @@ impl<T: wt::Session> Announcing<'_, T> {
     }
 }
 
+/// How many of the messages announce something. What changes while the beginning is put together is told in the same breath.
+fn beginnings(messages: &[Announce]) -> u64 {
+    let active = messages
+        .iter()
+        .filter(|message| matches!(message, Announce::Active { .. }));
+    active.count() as u64
+}
+
 /// Whether a path is only for those who ask for hidden ones.
 fn is_hidden(path: &PathOwned) -> bool {
     path.segments().any(|segment| segment.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Version, lite::check::path};
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn only_beginnings_count_as_what_there_is() {
+        let mut encoder = AnnounceEncoder::new(Version::Lite06);
+        let active = |name| {
+            AnnounceEvent::Active(Route {
+                path: path(name),
+                hops: Vec::new(),
+                cost: Cost::default(),
+            })
+        };
+        // "a" came, changed and went while it was looked at.
+        let events = [
+            active("a"),
+            active("a"),
+            AnnounceEvent::Ended(path("a")),
+            active("b"),
+        ];
+        let messages: Vec<_> = events
+            .into_iter()
+            .flat_map(|event| encoder.encode(event))
+            .collect();
+        assert_eq!(messages.len(), 4);
+        assert_eq!(beginnings(&messages), 2);
+    }
 }
