@@ -791,6 +791,37 @@ fn without_stream_credit_groups_that_get_too_old_are_skipped() {
 }
 
 #[test]
+fn an_end_counts_the_streams_there_are_and_waits_for_those_that_may_come() {
+    let net = Net::new();
+    let options = Options {
+        max_uni: 1,
+        ..Net::options(Version::Lite07Wip)
+    };
+    let down = Downstream::silent(&net, Version::Lite07Wip, options);
+    down.raw.uni_fin("01 04 01 05 01 02");
+    let mut stream = down
+        .raw
+        .bidi("02 0f 00 04726f6f6d 0176 05 81f4 00 00 00 00");
+    let first = down.track.create_group(0).unwrap();
+    first
+        .write_timed(moq_net::Timestamp::from_millis(0), "a")
+        .unwrap();
+    let mut uni = down.raw.accept_uni().unwrap();
+    for sequence in 1..5 {
+        down.group(sequence, &[sequence * 10_000, sequence * 10_000 + 1_000]);
+        net.executor.run_until_idle();
+    }
+    down.track.finish().unwrap();
+    // START 0; group 4 has no stream yet.
+    expect(stream.read(), "00 01 00", End::Open);
+    first.finish().unwrap();
+    assert_eq!(support::raw::read(&net.executor, &mut uni).1, End::Fin);
+    down.raw.read_uni().expect("group 4");
+    // END 5 after two streams: those between got too old for one.
+    expect(stream.read(), "01 02 05 02", End::Fin);
+}
+
+#[test]
 fn small_frames_that_are_ready_together_share_a_write() {
     use web_transport_trait::RecvStream as _;
     let net = Net::new();

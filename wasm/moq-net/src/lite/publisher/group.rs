@@ -2,7 +2,10 @@
 
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -24,11 +27,20 @@ use crate::{
 /// Batches written before other streams get a turn.
 const TURN: usize = 16;
 
+/// The group streams of one subscription, which the end of a track counts on 07.
+#[derive(Default)]
+pub(super) struct Streams {
+    pub(super) opened: AtomicU64,
+    /// Groups that wait for one, and may get too old for it.
+    pub(super) opening: AtomicU64,
+}
+
 /// What one group stream is made from.
 pub(super) struct Outgoing<T: wt::Session> {
     pub(super) link: Arc<Link<T>>,
     pub(super) subscribe: u64,
     pub(super) order: Order,
+    pub(super) streams: Arc<Streams>,
     pub(super) group: GroupConsumer,
     /// The last frame of it that is wanted, inclusive.
     pub(super) end: Option<u64>,
@@ -41,7 +53,10 @@ impl<T: wt::Session> Outgoing<T> {
     /// Why the stream was reset, or never opened.
     pub(super) async fn send(self) -> Result<()> {
         let pin = self.link.pins.pin(&self.group);
-        let mut writer = pin.unless_given_up(pin.blocked(0, self.open())).await?;
+        let opened = pin.unless_given_up(pin.blocked(0, self.open())).await;
+        self.streams.opening.fetch_sub(1, Ordering::Relaxed);
+        let mut writer = opened?;
+        self.streams.opened.fetch_add(1, Ordering::Relaxed);
         let meter = &self.link.held.sent;
         let mut content = Content::new(self.group.clone(), self.end, self.link.version, meter);
         let writing = self.write(&mut writer, &mut content, &pin);

@@ -2,7 +2,7 @@
 
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -10,7 +10,13 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use kio::Waiter;
 use web_transport_trait as wt;
 
-use super::{Refusal, Served, group::Outgoing, lookup, order::Order, request, seat};
+use super::{
+    Refusal, Served,
+    group::{Outgoing, Streams},
+    lookup,
+    order::Order,
+    request, seat,
+};
 use crate::{
     Error, GroupConsumer, Result, Subject, Subscription, TrackSubscriber,
     coding::{Reader, Writer},
@@ -57,7 +63,7 @@ async fn subscribed<T: wt::Session>(
         started: false,
         declared: false,
         drained: false,
-        streams: 0,
+        streams: Arc::default(),
     };
     serving.confirm(send).await.map_err(Refusal::control)?;
     let _watch = link.held.sent.watch(&path);
@@ -171,7 +177,7 @@ struct Serving<'a, T: wt::Session> {
     /// There will be no more groups.
     drained: bool,
     /// Group streams so far.
-    streams: u64,
+    streams: Arc<Streams>,
 }
 
 enum Event {
@@ -253,7 +259,8 @@ impl<T: wt::Session> Serving<'_, T> {
                 Event::Boundary(boundary) => {
                     let group = boundary.map_err(Refusal::data)?;
                     let group = group + u64::from(kio::fault::mutant("wrong-end"));
-                    let streams = self.link.version.has_stream_count().then_some(self.streams);
+                    let streams = self.streams.opened.load(Ordering::Relaxed);
+                    let streams = self.link.version.has_stream_count().then_some(streams);
                     let end = SubscribeReply::End { group, streams };
                     self.declared = true;
                     if kio::fault::mutant("drop-end") {
@@ -277,7 +284,8 @@ impl<T: wt::Session> Serving<'_, T> {
             return Poll::Ready(Event::Group(group));
         }
         // Where the end counts the streams, it waits until all of them are there to be counted.
-        let may_declare = !self.link.version.has_stream_count() || self.drained;
+        let settled = || self.drained && self.streams.opening.load(Ordering::Relaxed) == 0;
+        let may_declare = !self.link.version.has_stream_count() || settled();
         if !self.declared
             && may_declare
             && let Poll::Ready(boundary) = self.subscriber.poll_finished(waiter)
@@ -340,7 +348,7 @@ impl<T: wt::Session> Serving<'_, T> {
                 beside(&mut self.groups, reply).await?;
             }
         }
-        self.streams += 1;
+        self.streams.opening.fetch_add(1, Ordering::Relaxed);
         self.order.reach(sequence);
         let end = match self.preferences.group_end == Some(sequence) {
             true => self.preferences.frame_end,
@@ -350,6 +358,7 @@ impl<T: wt::Session> Serving<'_, T> {
             link: self.link.clone(),
             subscribe: self.id,
             order: self.order.clone(),
+            streams: self.streams.clone(),
             group,
             end,
         };
