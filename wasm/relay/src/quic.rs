@@ -21,6 +21,9 @@ pub enum ListenError {
     /// The certificate or key was refused.
     #[error("invalid certificate: {0}")]
     Tls(#[from] rustls::Error),
+    /// No certificate could be made.
+    #[error("no certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
     /// The TLS settings cannot be used for QUIC.
     #[error("TLS settings cannot serve QUIC: {0}")]
     Quic(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
@@ -41,6 +44,21 @@ pub fn endpoint(
     certificate: &Certificate,
     relay: &Relay,
 ) -> Result<quinn::Endpoint, ListenError> {
+    let runtime = quinn::default_runtime()
+        .ok_or_else(|| std::io::Error::other("no async runtime is running"))?;
+    Ok(quinn::Endpoint::new(
+        quinn::EndpointConfig::default(),
+        Some(config(certificate, relay)?),
+        socket,
+        runtime,
+    )?)
+}
+
+/// How connections are accepted from now on.
+pub(crate) fn config(
+    certificate: &Certificate,
+    relay: &Relay,
+) -> Result<quinn::ServerConfig, ListenError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -62,14 +80,7 @@ pub fn endpoint(
         .transport_config(Arc::new(transport(bounds)))
         .max_incoming(bounds.handshakes)
         .incoming_buffer_size_total(bounds.handshake_bytes as u64);
-    let runtime = quinn::default_runtime()
-        .ok_or_else(|| std::io::Error::other("no async runtime is running"))?;
-    Ok(quinn::Endpoint::new(
-        quinn::EndpointConfig::default(),
-        Some(config),
-        socket,
-        runtime,
-    )?)
+    Ok(config)
 }
 
 /// For a connection to another relay, which may open more streams than a client and is not waited for.

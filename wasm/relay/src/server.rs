@@ -2,10 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use web_transport_quinn::quinn;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Fingerprint};
 use crate::http;
 use crate::internal;
 use crate::quic::{self, ListenError};
@@ -15,6 +16,9 @@ use crate::web;
 /// How many ports to try when the system picks one that is taken for the other protocol.
 const PORT_ATTEMPTS: usize = 16;
 
+/// How often it is looked whether the certificate comes to its end. By the clock on the wall: machines sleep.
+const LOOK: Duration = Duration::from_secs(3600);
+
 /// A relay that is listening.
 pub struct Server {
     address: SocketAddr,
@@ -23,6 +27,8 @@ pub struct Server {
     router: axum::Router,
     internal: Option<tokio::net::TcpListener>,
     relay: Arc<Relay>,
+    certificate: Certificate,
+    fingerprint: Fingerprint,
 }
 
 impl Server {
@@ -38,13 +44,16 @@ impl Server {
         let (tcp, udp) = sockets(address).map_err(|error| ListenError::Address(address, error))?;
         tcp.set_nonblocking(true)?;
         let address = tcp.local_addr()?;
+        let fingerprint = Fingerprint::from(certificate.fingerprint.as_str());
         Ok(Self {
             address,
             endpoint: quic::endpoint(udp, certificate, &relay)?,
             web: tokio::net::TcpListener::from_std(tcp)?,
-            router: web::router(relay.clone(), &certificate.fingerprint),
+            router: web::router(relay.clone(), fingerprint.clone()),
             internal: None,
             relay,
+            certificate: certificate.clone(),
+            fingerprint,
         })
     }
 
@@ -82,6 +91,12 @@ impl Server {
         let bounds = self.relay.bounds().clone();
         let budget = self.relay.budget().clone();
         let watched = internal::router(self.relay.clone());
+        let renewing = renew(
+            self.endpoint.clone(),
+            self.certificate,
+            self.fingerprint,
+            self.relay.clone(),
+        );
         let accept = quic::accept(self.endpoint.clone(), self.relay);
         let web = http::serve(self.web, self.router, bounds.clone());
         let internal = async {
@@ -95,11 +110,40 @@ impl Server {
             result = web => result,
             result = internal => result,
             () = budget.watch() => Ok(()),
+            () = renewing => Ok(()),
             () = stop => Ok(()),
         };
         self.endpoint.close(0u32.into(), b"shutting down");
         self.endpoint.wait_idle().await;
         result
+    }
+}
+
+/// Gives the endpoint a new certificate whenever the old one comes to its end. Connections that there are stay.
+async fn renew(
+    endpoint: quinn::Endpoint,
+    mut certificate: Certificate,
+    fingerprint: Fingerprint,
+    relay: Arc<Relay>,
+) {
+    loop {
+        let next = certificate.successor().map_err(ListenError::from);
+        let next = next.and_then(|next| {
+            let next = next.map(|next| Ok((quic::config(&next, &relay)?, next)));
+            next.transpose()
+        });
+        match next {
+            Ok(Some((config, next))) => {
+                endpoint.set_server_config(Some(config));
+                fingerprint.set(&next.fingerprint);
+                tracing::info!(fingerprint = %next.fingerprint, "new certificate");
+                certificate = next;
+            }
+            Ok(None) => {}
+            // There is still a day to try again in.
+            Err(error) => tracing::error!(%error, "no new certificate"),
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::auth::{Access, Asked};
 use crate::bounds::Bounds;
+use crate::certificate::Fingerprint;
 use crate::fetch;
 use crate::http::Seat;
 use crate::relay::{Entry, Relay};
@@ -31,11 +32,11 @@ const LEAST_UNSENT: usize = 256 << 10;
 #[derive(Clone)]
 struct Shared {
     relay: Arc<Relay>,
-    fingerprint: Arc<str>,
+    fingerprint: Fingerprint,
 }
 
 /// All HTTP routes; any other path takes WebSocket upgrades.
-pub fn router(relay: Arc<Relay>, fingerprint: &str) -> Router {
+pub fn router(relay: Arc<Relay>, fingerprint: impl Into<Fingerprint>) -> Router {
     Router::new()
         .route("/certificate.sha256", get(certificate))
         .route("/health", get(|| async { "ok\n" }))
@@ -77,7 +78,7 @@ async fn cors(mut response: Response) -> Response {
 }
 
 async fn certificate(State(shared): State<Shared>) -> String {
-    shared.fingerprint.to_string()
+    shared.fingerprint.get()
 }
 
 /// One announced path per line, relative to the prefix. Every line is terminated, so that a

@@ -2,11 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use moq_net::{Limits, Version};
 use moq_worker_relay::certificate::Certificate;
 use moq_worker_relay::relay::Relay;
 use moq_worker_relay::server::Server;
+use web_transport_quinn as wt;
+use wt::proto::ConnectRequest;
 
 /// A listening relay and the fingerprint of its certificate.
 pub(crate) fn start() -> (SocketAddr, String) {
@@ -23,7 +26,7 @@ pub(crate) async fn ask(address: SocketAddr, request: String) -> String {
     let exchange = move || {
         let mut socket = TcpStream::connect(address).unwrap();
         socket
-            .set_read_timeout(Some(std::time::Duration::from_secs(10)))
+            .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
         socket.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -53,6 +56,33 @@ async fn the_certificate_route_gives_exactly_64_digits() {
             .to_lowercase()
             .contains("access-control-allow-origin: *")
     );
+}
+
+#[tokio::test]
+async fn a_certificate_near_its_end_is_replaced_by_the_one_that_is_told() {
+    let names = ["localhost".to_owned()];
+    let end = time::OffsetDateTime::now_utc() + Duration::from_secs(3600);
+    let old = Certificate::until(&names, end).unwrap();
+    let relay = Relay::new(Limits::relay(), Version::DEFAULT.to_vec());
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), &old, relay).unwrap();
+    let address = server.address();
+    let url: url::Url = format!("https://localhost:{}/", address.port())
+        .parse()
+        .unwrap();
+    let dial = async |fingerprint: &str| {
+        let hex = |at: usize| u8::from_str_radix(&fingerprint[2 * at..2 * at + 2], 16).unwrap();
+        let hash = (0..32).map(hex).collect();
+        let client = wt::ClientBuilder::new().with_server_certificate_hashes(vec![hash]);
+        let request = ConnectRequest::new(url.clone()).with_protocol(Version::Lite04.alpn());
+        client.unwrap().connect(request).await
+    };
+    tokio::spawn(server.run(std::future::pending()));
+    let mut told = old.fingerprint.clone();
+    while told == old.fingerprint {
+        told = body(&get(address, "/certificate.sha256").await).to_owned();
+    }
+    assert!(dial(&told).await.is_ok(), "what is told is what is shown");
+    assert!(dial(&old.fingerprint).await.is_err(), "the old one is gone");
 }
 
 #[tokio::test]
