@@ -1,6 +1,7 @@
 //! The other relays this one is connected to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use moq_net::{Config, Upstreams};
 use tokio::task::JoinSet;
@@ -11,8 +12,12 @@ use crate::relay::Relay;
 /// The connections to other relays, each made again when it is lost. They end when this is dropped.
 #[derive(Debug)]
 pub struct Links {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+    dialer: Option<Arc<Dialer>>,
 }
+
+/// How long the other relays are waited for at the end.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 impl Links {
     /// Connects `relay` to the upstreams and peers of these flags.
@@ -25,7 +30,10 @@ impl Links {
     pub fn start(relay: &Arc<Relay>, flags: &DialFlags) -> Result<Self, TlsError> {
         let mut tasks = JoinSet::new();
         if flags.is_empty() {
-            return Ok(Self { _tasks: tasks });
+            return Ok(Self {
+                tasks,
+                dialer: None,
+            });
         }
         let dialer = Arc::new(Dialer::new(flags)?);
         let runtime = relay.runtime();
@@ -56,6 +64,16 @@ impl Links {
             }
             tasks.spawn(upstreams.run());
         }
-        Ok(Self { _tasks: tasks })
+        let dialer = Some(dialer);
+        Ok(Self { tasks, dialer })
+    }
+
+    /// Ends the connections, and waits a little for the other relays to hear of it: a program that just exits leaves them in
+    /// the dark, with everything it had announced, until they lose patience.
+    pub async fn close(mut self) {
+        self.tasks.shutdown().await;
+        if let Some(dialer) = &self.dialer {
+            let _late = tokio::time::timeout(GOODBYE, dialer.idle()).await;
+        }
     }
 }

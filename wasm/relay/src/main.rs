@@ -66,7 +66,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(address) = internal {
         server = server.with_internal(address).await?;
     }
-    let _links = Links::start(&relay, &flags.dial)?;
+    let links = Links::start(&relay, &flags.dial)?;
     say(format_args!("relay listening on {}", server.address()));
     say(format_args!("certificate {}", certificate.fingerprint));
     if let Some(address) = server.internal_address() {
@@ -81,7 +81,9 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
             }
         });
     }
-    Ok(server.run(stopped()).await?)
+    let served = server.run(stopped()).await;
+    links.close().await;
+    Ok(served?)
 }
 
 /// Resolves on Ctrl-C, and on SIGTERM where there is one.

@@ -110,10 +110,14 @@ impl Identity {
         };
         let wrong =
             |error: rustls::pki_types::pem::Error| TlsError::File(key.clone(), error.to_string());
-        Ok(Some(Self {
+        let identity = Self {
             chain: chain(cert)?,
             key: Arc::new(PrivateKeyDer::from_pem_file(key).map_err(wrong)?),
-        }))
+        };
+        // Whether the two belong together shows now, not each time they are shown to somebody.
+        let usable = client(&Trust::Nothing, Some(&identity), Vec::new());
+        usable.map_err(|error| TlsError::File(cert.clone(), error.to_string()))?;
+        Ok(Some(identity))
     }
 }
 

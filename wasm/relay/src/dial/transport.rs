@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join_all;
 use moq_net::{Client, Config, Driver, Session, Version};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite;
@@ -75,6 +76,8 @@ pub struct Dialer {
     token: Option<PathBuf>,
     http: reqwest::Client,
     bounds: Bounds,
+    /// Those with a connection, and maybe some whose connection is over.
+    endpoints: Mutex<Vec<quinn::Endpoint>>,
 }
 
 impl Dialer {
@@ -95,6 +98,7 @@ impl Dialer {
             token: flags.dial_token.clone(),
             http: http.map_err(|error| TlsError::Client(error.to_string()))?,
             bounds: Bounds::default(),
+            endpoints: Mutex::default(),
         })
     }
 
@@ -198,6 +202,41 @@ impl Dialer {
         Ok(config)
     }
 
+    /// A QUIC connection to whichever address of the host answers.
+    async fn connection(
+        &self,
+        url: &Url,
+        settings: quinn::ClientConfig,
+    ) -> Result<quinn::Connection, DialError> {
+        let host = host(url);
+        let connect = |remote| {
+            let (settings, host) = (settings.clone(), &host);
+            async move {
+                let endpoint = endpoint(remote)?;
+                let connecting = endpoint.connect_with(settings, remote, host)?;
+                Ok::<_, DialError>((connecting.await?, endpoint))
+            }
+        };
+        let (connection, endpoint) = race::first(resolve(url).await?, connect).await?;
+        let mut endpoints = self.endpoints();
+        endpoints.retain(|endpoint| endpoint.open_connections() > 0);
+        endpoints.push(endpoint);
+        Ok(connection)
+    }
+
+    fn endpoints(&self) -> MutexGuard<'_, Vec<quinn::Endpoint>> {
+        self.endpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the other side of every connection that was given up has been told so. Otherwise it takes it for silent, and
+    /// keeps what it announced until it loses patience.
+    pub(crate) async fn idle(&self) {
+        let endpoints = self.endpoints().clone();
+        join_all(endpoints.iter().map(quinn::Endpoint::wait_idle)).await;
+    }
+
     async fn web_transport(
         &self,
         url: &Url,
@@ -208,7 +247,7 @@ impl Dialer {
         let client = Client::new(config);
         let protocols = client.protocols().into_iter().map(str::to_owned);
         let request = ConnectRequest::new(url.clone()).with_protocols(protocols);
-        let session = wt::Session::connect(connection(url, settings).await?, request).await?;
+        let session = wt::Session::connect(self.connection(url, settings).await?, request).await?;
         Ok(client.connect(session).await?)
     }
 
@@ -226,7 +265,7 @@ impl Dialer {
             path: target,
             ..config
         };
-        let session = wt::Session::raw(connection(url, settings).await?);
+        let session = wt::Session::raw(self.connection(url, settings).await?);
         Ok(Client::new(config).connect(session).await?)
     }
 
@@ -290,22 +329,6 @@ async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, DialError> {
         true => Err(DialError::Name(shown(url))),
         false => Ok(found),
     }
-}
-
-/// A QUIC connection to whichever address of the host answers.
-async fn connection(
-    url: &Url,
-    settings: quinn::ClientConfig,
-) -> Result<quinn::Connection, DialError> {
-    let host = host(url);
-    let connect = |remote| {
-        let (settings, host) = (settings.clone(), &host);
-        async move {
-            let connecting = endpoint(remote)?.connect_with(settings, remote, host)?;
-            Ok::<_, DialError>(connecting.await?)
-        }
-    };
-    race::first(resolve(url).await?, connect).await
 }
 
 /// A socket of its own for each connection: relays have few, and one that is stuck holds up no other.

@@ -75,20 +75,28 @@ impl Program {
     #[cfg(unix)]
     pub(crate) async fn unread(self, meanwhile: impl Future<Output = ()>) -> ExitStatus {
         let Self {
-            mut child,
-            output,
-            log,
-            ..
+            child, output, log, ..
         } = self;
         drop(output);
         log.abort();
         let _aborted = log.await;
         meanwhile.await;
-        let id = child.id().unwrap().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status().await;
-        assert!(asked.unwrap().success());
-        soon("the end", child.wait()).await.unwrap()
+        terminate(child).await
     }
+
+    /// Asks it to end.
+    #[cfg(unix)]
+    pub(crate) async fn terminate(self) -> ExitStatus {
+        terminate(self.child).await
+    }
+}
+
+#[cfg(unix)]
+async fn terminate(mut child: Child) -> ExitStatus {
+    let id = child.id().unwrap().to_string();
+    let asked = Command::new("kill").args(["-TERM", &id]).status().await;
+    assert!(asked.unwrap().success());
+    soon("the end", child.wait()).await.unwrap()
 }
 
 /// Asks for `target` over WebTransport, WebSocket and HTTP, whatever the answers are.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::process::{run, text};
 use super::process_dial::{Program, everywhere};
-use super::world::{Directory, claims, key};
+use super::world::{Directory, claims, key, soon, start};
 
 #[test]
 fn a_mistake_is_named_in_one_line_at_the_start() {
@@ -13,6 +13,11 @@ fn a_mistake_is_named_in_one_line_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let missing = at("missing");
+    let identity = || rcgen::generate_simple_self_signed(["relay.example".to_owned()]).unwrap();
+    let (ours, others) = (identity(), identity());
+    let cert = directory.write("cert.pem", &ours.cert.pem());
+    let wrong = directory.write("key.pem", &others.signing_key.serialize_pem());
+    let mismatch = ["--peer", "ws://127.0.0.1:1", "--dial-cert", &cert];
     for (arguments, says) in [
         (vec!["--bind", &taken], taken.as_str()),
         (vec!["--bind", "127.0.0.1:0", "--internal", &taken], &taken),
@@ -29,6 +34,7 @@ fn a_mistake_is_named_in_one_line_at_the_start() {
         (vec!["--auth-key", "http://127.0.0.1:1/k"], "refused"),
         (vec!["--version-only", "moq-lite-99"], "moq-lite-06"),
         (vec!["--peer", "relay.example"], "--peer"),
+        ([&mismatch, &["--dial-key", &wrong][..]].concat(), &cert),
     ] {
         let failed = run(&arguments, "");
         let (said, printed) = (text(&failed.stderr), text(&failed.stdout));
@@ -54,6 +60,26 @@ async fn a_relay_goes_on_when_nobody_reads_what_it_prints() {
     });
     let status = status.await;
     assert!(status.success(), "{status}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn other_relays_hear_at_once_that_a_relay_ends() {
+    for scheme in ["http", "ws"] {
+        let other = start(&[]).await;
+        let url = format!("{scheme}://{}", other.address);
+        let relay = Program::start(&["--peer", &url], None).await;
+        let sessions = async |count| {
+            while other.relay.sessions() != count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        soon("the session", sessions(1)).await;
+        assert!(relay.terminate().await.success());
+        // Without a word it would take ten seconds.
+        let gone = tokio::time::timeout(Duration::from_secs(4), sessions(0)).await;
+        assert!(gone.is_ok(), "{scheme}: the other relay was not told");
+    }
 }
 
 #[tokio::test]
