@@ -101,7 +101,9 @@ async fn announced(State(shared): State<Shared>, request: Request) -> Response {
     let mut cursor = origin.announced();
     let mut body = String::new();
     while let Some((path, event)) = cursor.try_next() {
-        if !matches!(event, Announced::Ended) {
+        // Whoever breaks the line would be listing names of others.
+        let listed = !path.as_str().contains(char::is_control);
+        if listed && !matches!(event, Announced::Ended) {
             body.push_str(path.as_str());
             body.push('\n');
         }

@@ -30,3 +30,12 @@ async fn what_is_withdrawn_is_in_the_list_no_more() {
     drop((broadcast, track));
     assert_eq!(inside.read("/announced").await.1, "");
 }
+
+#[tokio::test]
+async fn nobody_puts_the_names_of_others_into_the_list() {
+    let inside = Inside::new();
+    let _honest = inside.publish("room").await;
+    let _forged = inside.publish("mine\nroom/admin").await;
+    let _other = inside.publish("mine\r\nroom/king").await;
+    assert_eq!(inside.read("/announced").await.1, "room\n");
+}
