@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
-import { fileOf, runTests, targetsOf } from "./libtest.mjs";
+import { fileOf, floods, runTests, targetsOf } from "./libtest.mjs";
 import { main } from "./process.mjs";
 import { setup } from "./setup.mjs";
 import { fingerprints } from "./sim.mjs";
@@ -18,7 +18,8 @@ const crates = {
 	"moq-net": { package: "moq-net", portable: true },
 	bindings: { package: "moq-worker-core" },
 	fuzz: { package: "moq-worker-fuzz" },
-	relay: { package: "moq-worker-relay" },
+	// What of this file is left out without optimisation.
+	relay: { package: "moq-worker-relay", optimised: floods },
 	// Thousands of virtual seconds: without optimisation some of its tests stay out.
 	sim: {
 		package: "moq-worker-sim",
@@ -56,11 +57,12 @@ function rows(markdown) {
 /** Runs the Rust tests of these files, and maybe others beside them; gives their ends. */
 async function runRust(files) {
 	const ends = [];
-	for (const [folder, { package: name, portable, elsewhere, profile = [] }] of Object.entries(crates)) {
+	for (const [folder, { package: name, portable, elsewhere, optimised, profile = [] }] of Object.entries(crates)) {
 		const mine = inside(folder, files);
 		if (mine.length === 0) continue;
 		const args = ["-p", name, ...profile, ...targetsOf(mine)];
 		for (const onWasm of portable ? [false, true] : [false]) ends.push(...(await runTests(args, { onWasm })).ends);
+		if (mine.includes(optimised?.file)) ends.push(...(await optimised.run()).ends);
 		if (!mine.includes(elsewhere?.file)) continue;
 		const there = ["-p", name, ...targetsOf([elsewhere.file])];
 		ends.push(...(await runTests(there, { onWasm: true, env: await elsewhere.env() })).ends);

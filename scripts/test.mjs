@@ -1,12 +1,12 @@
 // Everything that needs no network and no published peer: the Rust tests natively and on wasm32, kio's interleavings (and miri),
 // the core in a simulated world, the TypeScript tests in Node and in a real Chromium against the embedded relay.
 //
-//   node scripts/test.mjs [native|wasm32|loom|miri|sim|node|browser ...]      default: all
+//   node scripts/test.mjs [native|floods|wasm32|loom|miri|sim|node|browser ...]      default: all
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { cargoTest } from "./cargo.mjs";
-import { runTests } from "./libtest.mjs";
+import { floods, runTests } from "./libtest.mjs";
 import { ask, main } from "./process.mjs";
 import { setup } from "./setup.mjs";
 import { fingerprints, simulate } from "./sim.mjs";
@@ -28,6 +28,7 @@ const sum = (...runs) => ({
 /** The parts, each with the set-up it needs. `built` parts import the package itself. */
 const parts = {
 	native: { run: async () => sum(await runTests(["--workspace"]), await cargoTest(["--workspace", "--doc"])) },
+	floods: { run: floods.run },
 	wasm32: { run: () => runTests(["-p", "kio@0.1.0", "-p", "moq-net"], { onWasm: true }) },
 	// Another configuration of every crate: a target folder of its own keeps the two from rebuilding each other.
 	loom: {
