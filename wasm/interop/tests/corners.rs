@@ -298,3 +298,203 @@ async fn the_reason_of_a_failed_track_travels() {
         assert_eq!(end, Err(Error::App(7)), "{version}");
     }
 }
+
+#[tokio::test]
+async fn empty_things_travel_both_ways() {
+    for version in CHANGING {
+        let pair = connect(version, Role::WeDial).await;
+        let (_broadcast, track, found) = theirs(&pair).await;
+        let wish = Subscription::default().with_max_latency(Duration::from_secs(30));
+        let subscribing = found.track("v").unwrap().subscribe(wish).unwrap();
+        let mut reader = soon("our subscribe", subscribing).await.unwrap();
+        soon("demand", track.used()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        their_group(&track, 0, &[]);
+        their_group(&track, 1, &["", "x", ""]);
+        let mut seen = [our_next(&mut reader).await, our_next(&mut reader).await];
+        seen.sort();
+        assert_eq!(seen[0], (0, vec![]), "{version}");
+        assert_eq!(seen[1].1, ["", "x", ""], "{version}");
+        track.finish().unwrap();
+        let end = soon("the end", reader.recv_group()).await;
+        assert!(matches!(end, Ok(None)), "{version}");
+    }
+    for version in CHANGING {
+        let pair = connect(version, Role::TheyDial).await;
+        let (_broadcast, track, found) = ours(&pair).await;
+        let wish = published::track::Subscription::default().with_max_age(Duration::from_secs(30));
+        let subscribing = found.track("v").unwrap().subscribe(wish);
+        let mut reader = soon("their subscribe", subscribing).await.unwrap();
+        let write = async {
+            track.used().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            our_group(&track, 0, &[]);
+            our_group(&track, 1, &["", "x", ""]);
+        };
+        let (first, ()) = soon("the first group", async {
+            tokio::join!(their_next(&mut reader), write)
+        })
+        .await;
+        let mut seen = [first, their_next(&mut reader).await];
+        seen.sort();
+        assert_eq!(seen[0], (0, vec![]), "{version}");
+        assert_eq!(seen[1].1, ["", "x", ""], "{version}");
+        track.finish().unwrap();
+        let end = soon("the end", reader.recv_group()).await;
+        assert!(matches!(end, Ok(None)), "{version}");
+    }
+    // A track that ends before it has anything.
+    for version in CHANGING {
+        let pair = connect(version, Role::WeDial).await;
+        let (_broadcast, track, found) = ours(&pair).await;
+        let subscribing = found.track("v").unwrap().subscribe(None);
+        let mut reader = soon("their subscribe", subscribing).await.unwrap();
+        let finish = async {
+            track.used().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            track.finish().unwrap();
+        };
+        let (end, ()) = soon("the end", async {
+            tokio::join!(reader.recv_group(), finish)
+        })
+        .await;
+        assert!(matches!(end, Ok(None)), "{version}: theirs");
+
+        let pair = connect(version, Role::WeDial).await;
+        let (_broadcast, track, found) = theirs(&pair).await;
+        let subscribing = found.track("v").unwrap().subscribe(None).unwrap();
+        let mut reader = soon("our subscribe", subscribing).await.unwrap();
+        soon("demand", track.used()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        track.finish().unwrap();
+        let end = soon("the end", reader.recv_group()).await;
+        assert!(matches!(end, Ok(None)), "{version}: ours");
+    }
+}
+
+#[tokio::test]
+async fn fetches_begin_where_they_say_and_follow_a_group_that_grows() {
+    for version in LATE {
+        let pair = connect(version, Role::WeDial).await;
+        let (_broadcast, track, found) = ours(&pair).await;
+        our_group(&track, 0, &["a", "b", "c"]);
+        let wish = published::group::Fetch::default().with_frame_start(2);
+        let fetching = found.track("v").unwrap().fetch_group(0, wish);
+        let mut group = soon("their fetch", fetching).await.unwrap();
+        let mut frames = Vec::new();
+        while let Some(frame) = soon("a frame", group.read_frame()).await.unwrap() {
+            frames.push(frame.payload);
+        }
+        assert_eq!(frames, ["c"], "{version}: theirs");
+        let growing = track.create_group(Group { sequence: 1 }).unwrap();
+        growing.write_timed(Timestamp::from_millis(1), "x").unwrap();
+        let fetching = found.track("v").unwrap().fetch_group(1, None);
+        let mut group = soon("their fetch", fetching).await.unwrap();
+        assert!(soon("a frame", group.read_frame()).await.unwrap().is_some());
+        growing.write_timed(Timestamp::from_millis(2), "y").unwrap();
+        assert!(soon("a frame", group.read_frame()).await.unwrap().is_some());
+        growing.abort(Error::App(9)).unwrap();
+        let end = soon("the end", group.read_frame()).await;
+        assert!(format!("{end:?}").contains("App(9)"), "{version}: {end:?}");
+    }
+    for version in LATE {
+        let pair = connect(version, Role::WeDial).await;
+        let (_broadcast, track, found) = theirs(&pair).await;
+        their_group(&track, 0, &["a", "b", "c"]);
+        let wish = moq_net::Fetch::default().with_frame_start(2);
+        let reader = found.track("v").unwrap();
+        let fetching = reader.fetch_group(0, wish).unwrap();
+        let mut group = soon("our fetch", fetching).await.unwrap();
+        let mut frames = Vec::new();
+        while let Some(frame) = soon("a frame", group.read_frame()).await.unwrap() {
+            frames.push(frame);
+        }
+        assert_eq!(frames, ["c"], "{version}: ours");
+        let mut growing = track
+            .create_group(published::group::Info { sequence: 1 })
+            .unwrap();
+        growing
+            .write_frame(millis(1), bytes::Bytes::from("x"))
+            .unwrap();
+        let fetching = reader.fetch_group(1, None).unwrap();
+        let mut group = soon("our fetch", fetching).await.unwrap();
+        assert!(soon("a frame", group.read_frame()).await.unwrap().is_some());
+        growing
+            .write_frame(millis(2), bytes::Bytes::from("y"))
+            .unwrap();
+        assert!(soon("a frame", group.read_frame()).await.unwrap().is_some());
+        growing.abort(published::Error::App(9)).unwrap();
+        let end = soon("the end", group.read_frame()).await;
+        assert_eq!(end, Err(Error::App(9)), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_goes_on_when_its_broadcast_is_withdrawn() {
+    for version in CHANGING {
+        let pair = connect(version, Role::WeDial).await;
+        let (broadcast, track, found) = theirs(&pair).await;
+        let wish = Subscription::default().with_max_latency(Duration::from_secs(30));
+        let subscribing = found.track("v").unwrap().subscribe(wish).unwrap();
+        let mut reader = soon("our subscribe", subscribing).await.unwrap();
+        soon("demand", track.used()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        their_group(&track, 0, &["a"]);
+        assert_eq!(our_next(&mut reader).await.0, 0, "{version}");
+        broadcast.unannounce();
+        soon("the end of the broadcast", found.closed()).await;
+        their_group(&track, 1, &["b"]);
+        assert_eq!(our_next(&mut reader).await.0, 1, "{version}");
+        // And it may come back.
+        broadcast.announce(Default::default()).unwrap();
+        let path = Path::parse("room").unwrap();
+        let consumer = pair.ours.consume();
+        let again = soon("our look-up", consumer.announced_broadcast(&path)).await;
+        let again = again.expect("announced again");
+        let subscribing = again.track("v").unwrap().subscribe(wish).unwrap();
+        let mut reader = soon("our subscribe", subscribing).await.unwrap();
+        let write = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            their_group(&track, 2, &["c"]);
+        };
+        let read = async { while our_next(&mut reader).await.0 != 2 {} };
+        soon("the new group", async { tokio::join!(read, write) }).await;
+    }
+    for version in CHANGING {
+        let pair = connect(version, Role::WeDial).await;
+        let (broadcast, track, found) = ours(&pair).await;
+        let wish = published::track::Subscription::default().with_max_age(Duration::from_secs(30));
+        let subscribing = found.track("v").unwrap().subscribe(wish);
+        let mut reader = soon("their subscribe", subscribing).await.unwrap();
+        let write = async {
+            track.used().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            our_group(&track, 0, &["a"]);
+        };
+        let (first, ()) = soon("the first group", async {
+            tokio::join!(their_next(&mut reader), write)
+        })
+        .await;
+        assert_eq!(first.0, 0, "{version}");
+        drop(broadcast);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        our_group(&track, 1, &["b"]);
+        assert_eq!(their_next(&mut reader).await.0, 1, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_drains_goes_on_meanwhile() {
+    for version in [Version::Lite04, Version::Lite05, Version::Lite06] {
+        let pair = connect(version, Role::TheyDial).await;
+        let (_broadcast, track, found) = theirs(&pair).await;
+        let subscribing = found.track("v").unwrap().subscribe(None).unwrap();
+        let mut reader = soon("our subscribe", subscribing).await.unwrap();
+        soon("demand", track.used()).await.unwrap();
+        pair.session.goaway("https://example.com/");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        their_group(&track, 0, &["a"]);
+        assert_eq!(our_next(&mut reader).await.0, 0, "{version}: it goes on");
+        assert!(pair.session.close_reason().is_none(), "{version}");
+    }
+}
