@@ -23,6 +23,9 @@ export class Anchor implements Mourner {
 	readonly #ending = new Ending();
 	/** Calls that wait for an answer, to be told of the end. */
 	readonly #waits = new Set<(error: MoqError) => void>();
+	/** Handles that end with this one. */
+	readonly #bound = new Set<Anchor>();
+	#boundTo: Set<Anchor> | undefined;
 	#onEnd: ((error: MoqError | undefined) => void) | undefined;
 
 	/** `noun` names the handle in errors. */
@@ -87,15 +90,22 @@ export class Anchor implements Mourner {
 		return anchor;
 	}
 
+	/** `anchor` ends with this one, and in the same way. */
+	bind(anchor: Anchor): Anchor {
+		this.#bound.add(anchor);
+		anchor.#boundTo = this.#bound;
+		return anchor;
+	}
+
 	/**
 	 * A call that waits. `args` gets an id, which is withdrawn when the caller no longer wants the answer or this ends; `map` turns
-	 * the answer into what the caller gets, once.
+	 * the answer into what the caller gets, once, when that is something else.
 	 */
-	wait<Name extends Call, T>(
+	wait<Name extends Call, T = CallResult<Name>>(
 		name: Name,
 		args: (id: Id) => CallArgs<Name>,
-		map: (result: CallResult<Name>, id: Id) => T,
-		options?: WaitOptions,
+		options: WaitOptions | undefined,
+		map = (result: CallResult<Name>, _id: Id) => result as T,
 	): Pending<T> {
 		return new Pending((resolve, reject) => {
 			this.check();
@@ -131,7 +141,12 @@ export class Anchor implements Mourner {
 		if (!this.#ending.end(error)) return false;
 		this.link.leave(this);
 		closed(this);
+		this.#boundTo?.delete(this);
 		for (const fail of this.#waits) fail(this.#ending.reason(this.#closed));
+		for (const anchor of this.#bound) {
+			if (error) anchor.fail(error);
+			else anchor.close();
+		}
 		this.#onEnd?.(error);
 		this.#ending.tell();
 		return true;

@@ -88,12 +88,9 @@ class Announcements {
 		const { port1, port2: port } = new MessageChannel();
 		this.#port = port1;
 		port1.onmessage = ({ data }: MessageEvent<AnnouncePortEvent>) => this.#receive(data);
-		this.anchor = origin.derive("announce stream", "announced", (stream) => ({
-			stream,
-			origin: origin.id,
-			prefix,
-			port,
-		}));
+		this.anchor = origin.bind(
+			origin.derive("announce stream", "announced", (stream) => ({ stream, origin: origin.id, prefix, port })),
+		);
 		this.anchor.onEnd((error) => this.#finish(error ? { type: "failed", error } : { type: "closed" }));
 		this.#grant(ANNOUNCE_WINDOW);
 	}
@@ -153,7 +150,7 @@ class Announcements {
 /**
  * What is announced under a prefix: first everything that is there now, then every change. Iterate it, or call
  * {@link AnnounceStream.next}. At most one event per path waits; what nobody saw and is over again is left out. Announcements that
- * were given out outlive the stream.
+ * were given out outlive the stream, which ends with its origin.
  */
 export class AnnounceStream extends Handle {
 	readonly #announcements: Announcements;

@@ -1,7 +1,7 @@
 /** Checks of what callers pass, each naming the argument at fault. */
 
 import type { BroadcastInfoData, SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
-import { usage } from "./error.ts";
+import { type MoqError, usage } from "./error.ts";
 
 /** No limit but that of numbers that are exact. */
 const ANY = Number.MAX_SAFE_INTEGER;
@@ -9,7 +9,7 @@ const ANY = Number.MAX_SAFE_INTEGER;
 /** A sequence, index, size, timestamp or duration: whole, 0…2^53−1. */
 export function whole(argument: string, value: unknown, max: number = ANY): number {
 	if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0 || value > max) {
-		throw usage(`${argument} must be a whole number from 0 to ${max}, not ${shown(value)}`);
+		throw wrong(argument, `a whole number from 0 to ${max}`, value);
 	}
 	return value;
 }
@@ -19,18 +19,18 @@ export function optionalWhole(argument: string, value: unknown, max?: number): n
 }
 
 export function text(argument: string, value: unknown): string {
-	if (typeof value !== "string") throw usage(`${argument} must be a string, not ${shown(value)}`);
+	if (typeof value !== "string") throw wrong(argument, "a string", value);
 	return value;
 }
 
 export function oneOf<T extends string>(argument: string, value: unknown, allowed: readonly T[]): T {
 	const found = allowed.find((candidate) => candidate === value);
-	if (found === undefined) throw usage(`${argument} must be one of ${allowed.join(", ")}, not ${shown(value)}`);
+	if (found === undefined) throw wrong(argument, `one of ${allowed.join(", ")}`, value);
 	return found;
 }
 
 export function list(argument: string, value: unknown): readonly unknown[] {
-	if (!Array.isArray(value)) throw usage(`${argument} must be an array, not ${shown(value)}`);
+	if (!Array.isArray(value)) throw wrong(argument, "an array", value);
 	return value;
 }
 
@@ -43,7 +43,7 @@ export function signal(options: { signal?: AbortSignal | null | undefined }): Ab
 }
 
 function flag(argument: string, value: unknown): boolean {
-	if (typeof value !== "boolean") throw usage(`${argument} must be true or false, not ${shown(value)}`);
+	if (typeof value !== "boolean") throw wrong(argument, "true or false", value);
 	return value;
 }
 
@@ -111,7 +111,11 @@ export function trackInfo(info: TrackInfoData): TrackInfoData {
 
 /** An options object. */
 export function record(argument: string, value: unknown): void {
-	if (typeof value !== "object" || value === null) throw usage(`${argument} must be an object, not ${shown(value)}`);
+	if (typeof value !== "object" || value === null) throw wrong(argument, "an object", value);
+}
+
+function wrong(argument: string, needed: string, value: unknown): MoqError {
+	return usage(`${argument} must be ${needed}, not ${shown(value)}`);
 }
 
 /** A value as an error message shows it: short, and never the whole of a long string. */

@@ -12,12 +12,12 @@ import type { TrackConsumer } from "./track-consumer.ts";
 import { type TrackProducer, trackProducer } from "./track-producer.ts";
 import { type BroadcastDynamic, broadcastDynamic, type TrackRequest } from "./track-request.ts";
 
-/** Makes the object users hold; `make` makes it in the worker. */
+/** Makes the object users hold; `make` makes it in the worker. It is `among` those of its origin until it ends. */
 export let broadcastProducer: (
 	link: Link,
 	at: { path: string; info: BroadcastInfoData },
 	make: (anchor: Anchor) => void,
-	ended?: (broadcast: BroadcastProducer) => void,
+	among: Set<BroadcastProducer>,
 ) => BroadcastProducer;
 
 /** A broadcast of one's own: announced until it is closed, or given to those who asked for it. */
@@ -34,17 +34,18 @@ export class BroadcastProducer extends Handle {
 		link: Link,
 		{ path, info }: { path: string; info: BroadcastInfoData },
 		make: (anchor: Anchor) => void,
-		ended?: (broadcast: BroadcastProducer) => void,
+		among: Set<BroadcastProducer>,
 	) {
 		const anchor = new Anchor(link, "broadcast");
 		super(anchor);
 		this.path = path;
 		this.info = info;
 		this.#anchor = anchor;
+		among.add(this);
 		make(anchor);
 		anchor.onEnd((error) => {
 			if (error) for (const track of [...this.#tracks]) failWith(track, error);
-			ended?.(this);
+			among.delete(this);
 		});
 		anchor.hold(this);
 	}
@@ -61,17 +62,10 @@ export class BroadcastProducer extends Handle {
 		argument.text("name", name);
 		const checked = argument.trackInfo(info);
 		this.#anchor.check();
-		const made = trackProducer(
-			this.#anchor.link,
-			name,
-			checked,
-			(anchor, port) =>
-				anchor.make("createTrack", { producer: anchor.id, broadcast: this.#anchor.id, name, info: checked, port }),
-			(ended) => this.#tracks.delete(ended),
-		);
-		const track = keeping(made, this);
-		this.#tracks.add(track);
-		return track;
+		const { link, id: broadcast } = this.#anchor;
+		const make = (anchor: Anchor, port: MessagePort) =>
+			anchor.make("createTrack", { producer: anchor.id, broadcast, name, info: checked, port });
+		return keeping(trackProducer(link, name, checked, make, this.#tracks), this);
 	}
 
 	/**
@@ -79,27 +73,25 @@ export class BroadcastProducer extends Handle {
 	 * `duplicate` while a track of that name is open.
 	 */
 	insertTrack(track: TrackConsumer | TrackProducer, options?: WaitOptions): Pending<void> {
-		return this.#anchor.wait<"insertTrack", void>(
+		return this.#anchor.wait(
 			"insertTrack",
 			() => ({ broadcast: this.#anchor.id, track: anchorOf(track, "track", this.#anchor.link).id }),
-			() => undefined,
 			options,
 		);
 	}
 
 	/** Make a name unknown; the track itself lives on. Rejects with a NotFoundError when it was. */
 	removeTrack(name: string, options?: WaitOptions): Pending<void> {
-		return this.#anchor.wait<"removeTrack", void>(
+		return this.#anchor.wait(
 			"removeTrack",
 			() => ({ broadcast: this.#anchor.id, name: argument.text("name", name) }),
-			() => undefined,
 			options,
 		);
 	}
 
 	/** Serve tracks that nobody has created: with a handler, or by asking the result for requests. */
 	dynamic(handler?: DynamicHandler<TrackRequest>): BroadcastDynamic {
-		return keeping(broadcastDynamic(this.#anchor, handler), this);
+		return keeping(broadcastDynamic(this.#anchor, handler, this.#tracks), this);
 	}
 
 	/** A reader of this broadcast inside the page. */
@@ -109,7 +101,7 @@ export class BroadcastProducer extends Handle {
 		return keeping(broadcastConsumer(anchor, this.path, this.info), this);
 	}
 
-	/** Unannounce it. Tracks that were not finished fail for their readers: with `reason`, as by {@link TrackProducer.abort}. */
+	/** Unannounce it and serve no more. Tracks that were not finished, also those that were asked for, fail for their readers: with `reason`, as by {@link TrackProducer.abort}. */
 	override close(reason?: RejectReason): void {
 		for (const track of [...this.#tracks]) track.close(reason);
 		super.close();

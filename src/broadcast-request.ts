@@ -7,19 +7,22 @@ import { Dynamic, type DynamicHandler, type RequestSource, requestSource } from 
 import type { Pending, WaitOptions } from "./pending.ts";
 import { DynamicRequest, type Question } from "./question.ts";
 
-let broadcastRequest: (question: Question<BroadcastAsked>) => BroadcastRequest;
+let broadcastRequest: (question: Question<BroadcastAsked>, among: Set<BroadcastProducer>) => BroadcastRequest;
 
 /** A path that somebody wants and nobody announces. Closing it is `reject("not-found")`, unless it was answered. */
 export class BroadcastRequest extends DynamicRequest {
 	readonly #question: Question<BroadcastAsked>;
+	/** What the origin was made to announce or accept. */
+	readonly #among: Set<BroadcastProducer>;
 
-	private constructor(question: Question<BroadcastAsked>) {
+	private constructor(question: Question<BroadcastAsked>, among: Set<BroadcastProducer>) {
 		super(question);
 		this.#question = question;
+		this.#among = among;
 	}
 
 	static {
-		broadcastRequest = (question) => new BroadcastRequest(question);
+		broadcastRequest = (...args) => new BroadcastRequest(...args);
 	}
 
 	/** The full path, from the very root of the origin. */
@@ -35,9 +38,8 @@ export class BroadcastRequest extends DynamicRequest {
 		const question = this.#question;
 		question.anchor.check();
 		if (broadcast === undefined) {
-			const made = broadcastProducer(question.anchor.link, { path: this.path, info: { hops: [] } }, (anchor) =>
-				anchor.make("makeBroadcast", { broadcast: anchor.id }),
-			);
+			const make = (anchor: Anchor) => anchor.make("makeBroadcast", { broadcast: anchor.id });
+			const made = broadcastProducer(question.anchor.link, { path: this.path, info: { hops: [] } }, make, this.#among);
 			question.answer("acceptBroadcast", { broadcast: anchorOf(made, "broadcast").id });
 			return made;
 		}
@@ -57,6 +59,7 @@ export let originDynamic: (
 	origin: Anchor,
 	handler: DynamicHandler<BroadcastRequest> | undefined,
 	options: DynamicOptions,
+	among: Set<BroadcastProducer>,
 ) => OriginDynamic;
 
 /** Serves paths of an origin that nobody announces, to the page itself and to peers the origin is offered to. */
@@ -66,9 +69,10 @@ export class OriginDynamic extends Dynamic<BroadcastRequest> {
 	}
 
 	static {
-		originDynamic = (origin, handler, { prefix }) => {
+		originDynamic = (origin, handler, { prefix }, among) => {
 			const args = prefix === undefined ? {} : { prefix: argument.text("prefix", prefix) };
-			return new OriginDynamic(requestSource(origin, args, broadcastRequest, handler));
+			const make = (question: Question<BroadcastAsked>) => broadcastRequest(question, among);
+			return new OriginDynamic(requestSource(origin, args, make, handler));
 		};
 	}
 

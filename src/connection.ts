@@ -245,12 +245,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	/** Figures of the connection, as fresh as a round trip to the worker. */
 	stats(options?: WaitOptions): Pending<ConnectionStats> {
 		const connection = this.#anchor.id;
-		return this.#anchor.wait(
-			"connectionStats",
-			() => ({ connection }),
-			(stats) => stats,
-			options,
-		);
+		return this.#anchor.wait("connectionStats", () => ({ connection }), options);
 	}
 
 	/**

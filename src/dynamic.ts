@@ -54,23 +54,26 @@ export abstract class Dynamic<Request> extends Handle {
 	}
 }
 
-/** Requests for the handler that `args` describes; `make` turns each into what the user gets. */
+/** Requests for the handler that `args` describes; `make` turns each into what the user gets. Unless it is not bound, it ends with `of`. */
 export function requestSource<Data extends RequestData, Request>(
 	of: Anchor,
 	args: Omit<CallArgs<"dynamic">, "dynamic" | "of">,
 	make: (question: Question<Data>) => Request,
 	handler: DynamicHandler<Request> | undefined,
+	isBound = true,
 ): RequestSource<Request> {
 	if (handler !== undefined && typeof handler !== "function") throw usage("the handler must be a function");
 	const anchor = of.derive("handler", "dynamic", (dynamic) => ({ ...args, dynamic, of: of.id }));
+	if (isBound) of.bind(anchor);
 	const ask = <R>(map: (question: Question<Data>) => R, options?: WaitOptions): Pending<R> =>
 		anchor.wait(
 			"nextRequest",
 			(request) => ({ request, dynamic: anchor.id }),
-			(data, id) => map(new Question(new Anchor(anchor.link, "request", id), data as Data)),
 			options,
+			(data, id) => map(new Question(new Anchor(anchor.link, "request", id), data as Data)),
 		);
-	if (handler) void serve(() => ask((question) => question), make, handler);
+	// Unless it was closed, what it served is gone.
+	if (handler) serve(() => ask((question) => question), make, handler).catch((error) => anchor.fail(error));
 	return {
 		get closed() {
 			return anchor.closed;
@@ -89,15 +92,9 @@ async function serve<Data extends RequestData, Request>(
 	ask: () => Pending<Question<Data>>,
 	make: (question: Question<Data>) => Request,
 	handler: DynamicHandler<Request>,
-): Promise<void> {
+): Promise<never> {
 	for (;;) {
-		let question: Question<Data>;
-		try {
-			question = await ask();
-		} catch {
-			// Closed, or what it served is gone: its own handle says why.
-			return;
-		}
+		const question = await ask();
 		void answer(question, make(question), handler);
 	}
 }

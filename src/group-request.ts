@@ -76,6 +76,7 @@ export let trackDynamic: (
 	track: Anchor,
 	isTimed: boolean | undefined,
 	handler: DynamicHandler<GroupRequest> | undefined,
+	isBound?: boolean,
 ) => TrackDynamic;
 
 /** Serves old groups of a track that are not cached any more: while it lives, they can be fetched. */
@@ -85,10 +86,10 @@ export class TrackDynamic extends Dynamic<GroupRequest> {
 	}
 
 	static {
-		trackDynamic = (track, isTimed, handler) =>
-			new TrackDynamic(
-				requestSource(track, {}, (question: Question<GroupAsked>) => groupRequest(question, isTimed), handler),
-			);
+		trackDynamic = (track, isTimed, handler, isBound) => {
+			const make = (question: Question<GroupAsked>) => groupRequest(question, isTimed);
+			return new TrackDynamic(requestSource(track, {}, make, handler, isBound));
+		};
 	}
 
 	/** The next group somebody wants. */

@@ -52,19 +52,21 @@ export class Line<T> {
 
 	/**
 	 * The cancellable form of a read: `take` returns an item or undefined when there is none yet, and throws when there
-	 * never will be; `wake`, if any, is called after the reader got in line; `map` makes what the caller gets.
+	 * never will be; `wake`, if any, is called after the reader got in line; `map` makes what the caller
+	 * gets, when that is not the item.
 	 */
-	read<R>(
-		how: { take: () => { item: T } | undefined; wake?: () => void; map: (item: T) => R },
+	read<R = T>(
+		how: { take: () => { item: T } | undefined; wake?: () => void; map?: ((item: T) => R) | undefined },
 		options?: WaitOptions,
 	): Pending<R> {
+		const { map = (item: T) => item as unknown as R } = how;
 		return new Pending((resolve, reject) => {
 			const ready = this.isEmpty ? how.take() : undefined;
 			if (ready) {
-				resolve(how.map(ready.item));
+				resolve(map(ready.item));
 				return undefined;
 			}
-			const waiter = { resolve: (item: T) => resolve(how.map(item)), reject };
+			const waiter = { resolve: (item: T) => resolve(map(item)), reject };
 			this.#waiters.push(waiter);
 			how.wake?.();
 			return () => {

@@ -35,8 +35,9 @@ export class Publication extends Handle {
 }
 
 /**
- * A table of broadcasts by path, or a view of one. Closing it withdraws what was announced by this handle. A connection offers what one origin holds to its peer and fills another with what the
- * peer announces; by default both are the same. Sharing an origin between connections joins them.
+ * A table of broadcasts by path, or a view of one. Closing it withdraws what was announced by this handle, and ends its views,
+ * handlers and streams of announcements. A connection offers what one origin holds to its peer and fills another with what the peer
+ * announces; by default both are the same. Sharing an origin between connections joins them.
  */
 export class Origin extends Handle {
 	readonly #anchor: Anchor;
@@ -63,7 +64,7 @@ export class Origin extends Handle {
 		originView = (origin, by) => {
 			origin.check();
 			const args = { origin: origin.id, by };
-			return new Origin(origin.link, (anchor) => anchor.make("viewOrigin", { ...args, view: anchor.id }));
+			return new Origin(origin.link, (anchor) => origin.bind(anchor).make("viewOrigin", { ...args, view: anchor.id }));
 		};
 	}
 
@@ -92,15 +93,8 @@ export class Origin extends Handle {
 		const at = { path: argument.text("path", path), info: argument.broadcastInfo(info) };
 		this.#anchor.check();
 		const { link, id: origin } = this.#anchor;
-		const made = broadcastProducer(
-			link,
-			at,
-			(anchor) => anchor.make("createBroadcast", { broadcast: anchor.id, origin, ...at }),
-			(ended) => this.#broadcasts.delete(ended),
-		);
-		const broadcast = keeping(made, this);
-		this.#broadcasts.add(broadcast);
-		return broadcast;
+		const make = (anchor: Anchor) => anchor.make("createBroadcast", { broadcast: anchor.id, origin, ...at });
+		return keeping(broadcastProducer(link, at, make, this.#broadcasts), this);
 	}
 
 	/** Announce a broadcast that was found elsewhere under `path`, until the result is closed. */
@@ -108,12 +102,10 @@ export class Origin extends Handle {
 		argument.text("path", path);
 		const { id: from } = anchorOf(broadcast, "broadcast", this.#anchor.link);
 		const { id: origin } = this.#anchor;
-		const anchor = this.#anchor.derive("publication", "publish", (made) => ({
-			publication: made,
-			origin,
-			path,
-			broadcast: from,
-		}));
+		const args = { origin, path, broadcast: from };
+		const anchor = this.#anchor.bind(
+			this.#anchor.derive("publication", "publish", (made) => ({ ...args, publication: made })),
+		);
 		return keeping(publication(anchor, path), this, broadcast);
 	}
 
@@ -123,7 +115,7 @@ export class Origin extends Handle {
 	 */
 	dynamic(handler?: DynamicHandler<BroadcastRequest>, options: DynamicOptions = {}): OriginDynamic {
 		argument.record("the options", options);
-		return keeping(originDynamic(this.#anchor, handler, options), this);
+		return keeping(originDynamic(this.#anchor, handler, options, this.#broadcasts), this);
 	}
 
 	/** The same origin, limited to what lies under these prefixes. Refused when nothing under them is in reach. */
@@ -149,8 +141,8 @@ export class Origin extends Handle {
 			return this.#anchor.wait(
 				call,
 				(broadcast) => ({ broadcast, origin, path }),
-				(info, id) => keeping(broadcastConsumer(new Anchor(link, "broadcast", id), path, info), this),
 				options,
+				(info, id) => keeping(broadcastConsumer(new Anchor(link, "broadcast", id), path, info), this),
 			);
 		});
 	}

@@ -80,12 +80,7 @@ export class Question<Data extends RequestData = RequestData> implements Answera
 
 	unused(options: WaitOptions | undefined): Pending<void> {
 		const request = this.anchor.id;
-		return this.anchor.wait<"requestUnused", void>(
-			"requestUnused",
-			(operation) => ({ operation, request }),
-			() => undefined,
-			options,
-		);
+		return this.anchor.wait("requestUnused", (operation) => ({ operation, request }), options);
 	}
 
 	/** A handler threw this. */

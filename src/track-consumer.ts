@@ -79,12 +79,7 @@ export class TrackConsumer extends Handle {
 	/** The track's properties, once its publisher has accepted it. */
 	info(options?: WaitOptions): Pending<TrackInfoData> {
 		const track = this.#anchor.id;
-		return this.#anchor.wait(
-			"trackInfo",
-			(operation) => ({ operation, track }),
-			(info) => info,
-			options,
-		);
+		return this.#anchor.wait("trackInfo", (operation) => ({ operation, track }), options);
 	}
 
 	/** Receive the track's groups as they are published. Resolves when the publisher confirmed. */
@@ -121,21 +116,7 @@ export class TrackConsumer extends Handle {
 
 	/** One group from the cache of the worker: nobody is asked for it. Undefined: it is not there. */
 	getGroup(sequence: number, options?: WaitOptions): Pending<GroupConsumer | undefined> {
-		return new Pending((resolve, reject) => {
-			const checked = argument.whole("sequence", sequence);
-			this.#anchor.check();
-			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group, this)), reject });
-			const args = { ...fetched.args(), track: this.#anchor.id, sequence: checked };
-			this.#anchor.link.call("getGroup", args, {
-				resolve: (isThere) => {
-					if (isThere) return;
-					fetched.cancel();
-					resolve(undefined);
-				},
-				reject: (error) => fetched.fail(error),
-			});
-			return () => fetched.cancel();
-		}, options);
+		return this.#group("getGroup", sequence, () => ({}), options);
 	}
 
 	/**
@@ -143,14 +124,37 @@ export class TrackConsumer extends Handle {
 	 * the group begins to arrive. Rejects with a NotFoundError, at once where nobody can serve it.
 	 */
 	fetchGroup(sequence: number, options: FetchOptions = {}): Pending<GroupConsumer> {
-		return new Pending((resolve, reject) => {
-			const checked = argument.whole("sequence", sequence);
-			const priority = argument.optionalWhole("priority", options.priority, 255);
-			const frameStart = argument.optionalWhole("frameStart", options.frameStart);
+		const more = () => ({
+			priority: argument.optionalWhole("priority", options.priority, 255),
+			frameStart: argument.optionalWhole("frameStart", options.frameStart),
+		});
+		// The worker gives one, or fails.
+		return this.#group("fetchGroup", sequence, more, options) as Pending<GroupConsumer>;
+	}
+
+	/** One group by either call. An answer that is false says that it is not there. */
+	#group(
+		call: "getGroup" | "fetchGroup",
+		sequence: number,
+		more: () => { priority?: number | undefined; frameStart?: number | undefined },
+		options: WaitOptions | undefined,
+	): Pending<GroupConsumer | undefined> {
+		return new Pending<GroupConsumer | undefined>((resolve, reject) => {
+			const asked = { track: this.#anchor.id, sequence: argument.whole("sequence", sequence), ...more() };
 			this.#anchor.check();
 			const fetched = new FetchedGroup(this.#anchor.link, { resolve: (group) => resolve(give(group, this)), reject });
-			const args = { ...fetched.args(), track: this.#anchor.id, sequence: checked, priority, frameStart };
-			this.#anchor.link.call("fetchGroup", args, { reject: (error) => fetched.fail(error) });
+			this.#anchor.link.call(
+				call,
+				{ ...fetched.args(), ...asked },
+				{
+					resolve: (isThere: unknown) => {
+						if (isThere !== false) return;
+						fetched.cancel();
+						resolve(undefined);
+					},
+					reject: (error) => fetched.fail(error),
+				},
+			);
 			return () => fetched.cancel();
 		}, options);
 	}

@@ -23,13 +23,13 @@ export interface FrameInit extends WriteOptions {
 	newGroup?: boolean;
 }
 
-/** Makes the object users hold; `make` makes it in the worker, to which the port belongs. */
+/** Makes the object users hold; `make` makes it in the worker, to which the port belongs. It is `among` its like until it ends. */
 export let trackProducer: (
 	link: Link,
 	name: string,
 	info: TrackInfoData,
-	make: (anchor: Anchor, port: MessagePort) => void,
-	ended?: (track: TrackProducer) => void,
+	make: (anchor: Anchor, port: MessagePort, writer: TrackWriter) => void,
+	among: Set<TrackProducer>,
 ) => TrackProducer;
 
 /** Writes one track of a broadcast. Writing returns at once; {@link TrackProducer.ready} tells when to go on. */
@@ -45,8 +45,8 @@ export class TrackProducer extends Handle {
 		link: Link,
 		name: string,
 		info: TrackInfoData,
-		make: (anchor: Anchor, port: MessagePort) => void,
-		ended?: (track: TrackProducer) => void,
+		make: (anchor: Anchor, port: MessagePort, writer: TrackWriter) => void,
+		among: Set<TrackProducer>,
 	) {
 		const anchor = new Anchor(link, "track");
 		super(anchor);
@@ -55,10 +55,11 @@ export class TrackProducer extends Handle {
 		const { port1, port2 } = new MessageChannel();
 		this.#anchor = anchor;
 		this.#writer = new TrackWriter(port1, WRITE_WINDOW, anchor, info.timescale !== undefined);
-		make(anchor, port2);
+		among.add(this);
+		make(anchor, port2, this.#writer);
 		anchor.onEnd((error) => {
 			this.#writer.end(error);
-			ended?.(this);
+			among.delete(this);
 		});
 		anchor.hold(this);
 	}

@@ -6,20 +6,24 @@ import { type GroupRequest, type TrackDynamic, trackDynamic } from "./group-requ
 import type { Pending, WaitOptions } from "./pending.ts";
 import { DynamicRequest, type Question } from "./question.ts";
 import { type TrackProducer, trackProducer } from "./track-producer.ts";
+import type { TrackWriter } from "./writer/track-writer.ts";
 
-let trackRequest: (question: Question<TrackAsked>) => TrackRequest;
+let trackRequest: (question: Question<TrackAsked>, among: Set<TrackProducer>) => TrackRequest;
 
 /** One track that somebody wants. Closing it is `reject("dropped")`, unless it was answered. */
 export class TrackRequest extends DynamicRequest {
 	readonly #question: Question<TrackAsked>;
+	/** The tracks of the broadcast. */
+	readonly #among: Set<TrackProducer>;
 
-	private constructor(question: Question<TrackAsked>) {
+	private constructor(question: Question<TrackAsked>, among: Set<TrackProducer>) {
 		super(question);
 		this.#question = question;
+		this.#among = among;
 	}
 
 	static {
-		trackRequest = (question) => new TrackRequest(question);
+		trackRequest = (...args) => new TrackRequest(...args);
 	}
 
 	/** The name that was asked for. */
@@ -38,11 +42,11 @@ export class TrackRequest extends DynamicRequest {
 		return anchor.wait(
 			"requestSubscription",
 			(operation) => ({ operation, request: anchor.id }),
+			options,
 			(subscription) => {
 				data.subscription = subscription;
 				return subscription;
 			},
-			options,
 		);
 	}
 
@@ -54,29 +58,38 @@ export class TrackRequest extends DynamicRequest {
 		const checked = argument.trackInfo(info);
 		const question = this.#question;
 		question.anchor.check();
-		return trackProducer(question.anchor.link, this.name, checked, (anchor, port) =>
-			question.answer("acceptTrack", { producer: anchor.id, info: checked, port }, (error) => anchor.fail(error)),
-		);
+		const make = (anchor: Anchor, port: MessagePort, writer: TrackWriter) => {
+			question.answer("acceptTrack", { producer: anchor.id, info: checked, port }, (error) => anchor.fail(error));
+			writer.begin();
+		};
+		return trackProducer(question.anchor.link, this.name, checked, make, this.#among);
 	}
 
 	/** Serve old groups of the track on request, before and after it is accepted. */
 	dynamic(handler?: DynamicHandler<GroupRequest>): TrackDynamic {
-		return trackDynamic(this.#question.anchor, undefined, handler);
+		// The track goes on when the request was answered.
+		return trackDynamic(this.#question.anchor, undefined, handler, false);
 	}
 }
 
 /** Makes the object users hold. */
-export let broadcastDynamic: (broadcast: Anchor, handler: DynamicHandler<TrackRequest> | undefined) => BroadcastDynamic;
+export let broadcastDynamic: (
+	broadcast: Anchor,
+	handler: DynamicHandler<TrackRequest> | undefined,
+	among: Set<TrackProducer>,
+) => BroadcastDynamic;
 
-/** Serves tracks of a broadcast that nobody has created. It keeps the broadcast open. */
+/** Serves tracks of a broadcast that nobody has created, until either is closed. */
 export class BroadcastDynamic extends Dynamic<TrackRequest> {
 	private constructor(source: RequestSource<TrackRequest>) {
 		super(source);
 	}
 
 	static {
-		broadcastDynamic = (broadcast, handler) =>
-			new BroadcastDynamic(requestSource(broadcast, {}, trackRequest, handler));
+		broadcastDynamic = (broadcast, handler, among) => {
+			const make = (question: Question<TrackAsked>) => trackRequest(question, among);
+			return new BroadcastDynamic(requestSource(broadcast, {}, make, handler));
+		};
 	}
 
 	/** The next track somebody wants. */

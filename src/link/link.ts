@@ -10,7 +10,7 @@ type Call = {
 	[Name in keyof ControlApi]: Parameters<ControlApi[Name]> extends [object] ? Name : never;
 }[keyof ControlApi];
 /** What others wait for, and letting go: refused for their number these would make calls wait for ever. */
-const UNCOUNTED = /^(nextRequest|rejectRequest|accept|closeConnection)/;
+const UNCOUNTED = /^(next|reject|accept|close)/;
 /** What a call is given. */
 export type CallArgs<Name extends Call> = Parameters<ControlApi[Name]>[0];
 /** What a call answers. */

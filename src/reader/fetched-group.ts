@@ -55,18 +55,6 @@ export class FetchedGroup implements ReaderListener {
 		this.#outcome.resolve(this);
 	}
 
-	datagram(): void {
-		// Groups hold none.
-	}
-
-	batch(): void {
-		// A group's readers are served by the group.
-	}
-
-	trackEnd(): void {
-		// Says nothing about one group.
-	}
-
 	end(error: MoqError | undefined): void {
 		if (!this.#isSettled) {
 			this.#isSettled = true;

@@ -127,7 +127,7 @@ export class GroupBuffer {
 		this.isTouched = true;
 		const take = () => this.#take();
 		const wake = () => this.#owner.hungry(this);
-		return this.#line.read({ take, wake, map: (frame) => frame }, options);
+		return this.#line.read({ take, wake }, options);
 	}
 
 	/** One frame without taking it; those before it stay. Undefined: the group is complete without it. */
@@ -148,7 +148,7 @@ export class GroupBuffer {
 			this.#byIndex.set(index, line);
 			this.#owner.hungry(this);
 		};
-		return line.read({ take, wake, map: (frame) => frame }, options);
+		return line.read({ take, wake }, options);
 	}
 
 	/** Number of frames the group has in all, once it is known. */

@@ -70,12 +70,7 @@ export class Lanes implements ReaderListener {
 	/** The first frame of the next group that has one; the rest of that group is given up. */
 	readFrame(options?: WaitOptions): Pending<Frame | undefined> {
 		this.#order(false);
-		return this.#read(
-			this.#frame,
-			() => this.#takeFrame(),
-			(frame) => frame,
-			options,
-		);
+		return this.#read(this.#frame, () => this.#takeFrame(), undefined, options);
 	}
 
 	/** The next datagram. Undefined: the track is finished. */
@@ -84,12 +79,7 @@ export class Lanes implements ReaderListener {
 			this.#isDatagramWanted = true;
 			this.reader?.post({ type: "datagrams" });
 		}
-		return this.#read(
-			this.#datagram,
-			() => this.#takeDatagram(),
-			(datagram) => datagram,
-			options,
-		);
+		return this.#read(this.#datagram, () => this.#takeDatagram(), undefined, options);
 	}
 
 	/** The group with this sequence, once it begins. Undefined: it is past the end of the track. */
@@ -183,10 +173,10 @@ export class Lanes implements ReaderListener {
 		return this.#lines().some((line) => !line.isEmpty);
 	}
 
-	#read<T, R>(
+	#read<T, R = T>(
 		line: Line<T>,
 		take: () => { item: T } | undefined,
-		map: (item: T) => R,
+		map: ((item: T) => R) | undefined,
 		options: WaitOptions | undefined,
 	): Pending<R> {
 		return line.read({ take, wake: () => this.#hungry(), map }, options);

@@ -7,16 +7,16 @@ import { Datagram } from "../frame.ts";
 import { Credit } from "./credit.ts";
 import { GroupBuffer, type GroupOwner } from "./group-buffer.ts";
 
-/** What a reader tells whoever holds the groups. */
+/** What a reader tells whoever holds the groups; one fetched group has no use for what may be missing. */
 export interface ReaderListener {
 	/** A group began. */
 	group(group: GroupBuffer): void;
 	/** A datagram came. */
-	datagram(datagram: Datagram): void;
+	datagram?(datagram: Datagram): void;
 	/** A batch was taken in: frames may be there for somebody who waits. */
-	batch(): void;
+	batch?(): void;
 	/** No further group begins. Absent error: the track is finished. */
-	trackEnd(error: MoqError | undefined, final: number | undefined): void;
+	trackEnd?(error: MoqError | undefined, final: number | undefined): void;
 	/** Nothing follows at all. */
 	end(error: MoqError | undefined): void;
 }
@@ -93,7 +93,7 @@ export class TrackReader implements GroupOwner {
 				this.#credit.used(event.frames, event.bytes);
 				this.#takeIn(new Batch(event.buffer));
 				for (const group of this.#groups.values()) if (group.isAwaited) this.hungry(group);
-				this.#listener.batch();
+				this.#listener.batch?.();
 				return;
 			case "end":
 				this.#finish(event.error && errorFrom(event.error));
@@ -133,7 +133,7 @@ export class TrackReader implements GroupOwner {
 				case RecordType.datagram: {
 					const timestamp = batch.b(record);
 					const stamped = Number.isNaN(timestamp) ? undefined : timestamp;
-					this.#listener.datagram(new Datagram(batch.buffer, payload, batch.c(record), batch.d(record), stamped));
+					this.#listener.datagram?.(new Datagram(batch.buffer, payload, batch.c(record), batch.d(record), stamped));
 					payload += batch.c(record);
 					break;
 				}
@@ -141,7 +141,7 @@ export class TrackReader implements GroupOwner {
 					const final = batch.b(record);
 					const error = batch.c(record) > 0 ? errorAt(batch, record, payload) : undefined;
 					payload += batch.c(record);
-					this.#listener.trackEnd(error, Number.isNaN(final) ? undefined : final);
+					this.#listener.trackEnd?.(error, Number.isNaN(final) ? undefined : final);
 					break;
 				}
 			}

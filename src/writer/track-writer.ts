@@ -47,6 +47,11 @@ export class TrackWriter {
 		return this.#outbox.ready;
 	}
 
+	/** Tell the worker when this turn is over. */
+	begin(): void {
+		this.#outbox.push({ type: "begun" });
+	}
+
 	/** A group with this sequence, or the one after the newest. */
 	group(sequence: number = this.#next()): GroupWriter {
 		argument.whole("sequence", sequence);
@@ -118,7 +123,7 @@ export class TrackWriter {
 			this.#change = undefined;
 			return { item: change.subscription };
 		};
-		return this.#changes.read({ take, map: (change) => change }, options);
+		return this.#changes.read({ take }, options);
 	}
 
 	waitUsed(isUsed: boolean, options?: WaitOptions): Pending<void> {
@@ -127,7 +132,7 @@ export class TrackWriter {
 			return this.#isUsed === isUsed ? { item: undefined } : undefined;
 		};
 		const line = isUsed ? this.#usedLine : this.#unusedLine;
-		return line.read<void>({ take, map: () => undefined }, options);
+		return line.read({ take }, options);
 	}
 
 	/** The handle ended: by the user, by a refusal, or because all was written. */

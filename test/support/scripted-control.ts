@@ -29,7 +29,7 @@ export class ScriptedPage {
 		const { port1, port2 } = new MessageChannel();
 		this.#worker = port2;
 		const api: Record<string, (args: Record<string, unknown>) => Promise<unknown>> = {};
-		for (const name of CONTROL_METHODS) api[name] = (args) => this.#called(name, args);
+		for (const name of Object.keys(CONTROL_METHODS)) api[name] = (args) => this.#called(name, args);
 		serveControl(api as unknown as ControlApi, port2);
 		this.link = new Link(port1, () => {
 			this.isTerminated = true;

@@ -251,9 +251,16 @@ export class Host implements ControlApi {
 		this.#table.make(producer, () => {
 			const { core } = this.#table.get(request, "request");
 			const data = port("port", to);
-			const track = this.#core.acceptTrack(core, record("info", info));
-			this.#table.forget(request);
-			return new PublishedTrack(this.#core, track, { request, info }, data);
+			// What the page does with the track in this turn arrives later: until then nobody is told that a group is not there.
+			const grace = this.#core.dynamic(core);
+			try {
+				const track = this.#core.acceptTrack(core, record("info", info));
+				this.#table.forget(request);
+				return new PublishedTrack(this.#core, track, { request, info }, data, grace);
+			} catch (error) {
+				this.#core.free(grace);
+				throw error;
+			}
 		});
 	}
 

@@ -20,9 +20,12 @@ export class PublishedTrack {
 	/** Operations that watch the readers; withdrawn in the end. */
 	readonly #watches = new Map<"subscription" | "used", Operation<unknown>>();
 	#isOver = false;
+	#grace: Handle | undefined;
 
-	constructor(api: CoreApi, core: Handle, recipe: TrackRecipe, port: MessagePort) {
+	/** With a handle for `grace`, groups can be asked for, and wait, until the page has begun to write. */
+	constructor(api: CoreApi, core: Handle, recipe: TrackRecipe, port: MessagePort, grace?: Handle) {
 		this.#api = api;
+		this.#grace = grace;
 		this.recipe = recipe;
 		this.#port = port;
 		this.core = core;
@@ -36,6 +39,7 @@ export class PublishedTrack {
 
 	release(): void {
 		this.#isOver = true;
+		this.#endGrace();
 		this.#port.onmessage = null;
 		for (const watch of this.#watches.values()) watch.cancel();
 		this.#steps.release();
@@ -50,6 +54,11 @@ export class PublishedTrack {
 	#write(steps: WriteStep[]): void {
 		for (const step of steps) this.#step(step);
 		this.#steps.grant();
+	}
+
+	#endGrace(): void {
+		if (this.#grace !== undefined) this.#api.free(this.#grace);
+		this.#grace = undefined;
 	}
 
 	#step(step: WriteStep): void {
@@ -67,6 +76,10 @@ export class PublishedTrack {
 				return;
 			case "datagram":
 				this.#datagram(step);
+				return;
+			case "begun":
+				// A handler that was made in that turn comes on another port.
+				setTimeout(() => this.#endGrace());
 				return;
 			case "finish":
 				this.#end(() => this.#api.finishTrack(this.core));

@@ -20,7 +20,7 @@ function isAdmitted(message: unknown): boolean {
 	const { type, path, argumentList } = message as { type?: unknown; path?: unknown; argumentList?: unknown };
 	if (type === "RELEASE") return path === undefined || (Array.isArray(path) && path.length === 0);
 	if (type !== "APPLY" || !Array.isArray(path) || path.length !== 1) return false;
-	if (typeof path[0] !== "string" || !CONTROL_METHODS.has(path[0])) return false;
+	if (typeof path[0] !== "string" || !Object.hasOwn(CONTROL_METHODS, path[0])) return false;
 	// Any other argument than a raw one would run one of Comlink's deserializers before the call.
 	return Array.isArray(argumentList) && argumentList.length <= 1 && argumentList.every(isRawArgument);
 }
@@ -56,14 +56,23 @@ export function serveControl(api: ControlApi, port: MessagePort): void {
 
 /** Call the control plane at the other end of `port`. Ports and canvases found among the arguments of a call are transferred. */
 export function controlClient(port: MessagePort): ControlClient {
-	const remote = wrap<ControlApi>(port) as unknown as ControlClient;
-	// Each property access on a Comlink proxy makes another proxy and a finalization record: keep one per name.
-	const client: Partial<Record<string, (...args: object[]) => Promise<unknown>>> = {};
-	for (const name of CONTROL_METHODS) {
-		const method = remote[name as keyof ControlApi] as (...args: object[]) => Promise<unknown>;
-		client[name] = (...args) => method(...args.map(withTransfer));
-	}
-	return client as ControlClient;
+	type Call = (...args: object[]) => Promise<unknown>;
+	const remote = wrap<ControlApi>(port) as unknown as Record<string, Call>;
+	const client = new Proxy<Record<string, Call>>(
+		{},
+		{
+			// Each property access on a Comlink proxy makes another proxy and a finalization record: keep one per name.
+			get(calls, name: string) {
+				const known = calls[name];
+				if (known) return known;
+				const method = remote[name] as Call;
+				const call: Call = (...args) => method(...args.map(withTransfer));
+				calls[name] = call;
+				return call;
+			},
+		},
+	);
+	return client as unknown as ControlClient;
 }
 
 function withTransfer(args: object): object {

@@ -34,6 +34,8 @@ export type WriteStep =
 	| { type: "group"; group: number; sequence: number }
 	| GroupStep
 	| { type: "datagram"; sequence: number; data: Uint8Array; timestamp?: number }
+	/** The turn in which the page accepted the track is over, but for what follows in this message. */
+	| { type: "begun" }
 	| { type: "finish" }
 	| { type: "finishAt"; sequence: number }
 	| { type: "abort"; error: Rejection };

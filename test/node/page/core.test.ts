@@ -248,7 +248,7 @@ test("the origin that was made for a connection ends with it, and what waits the
 	await expect(chat.closed).rejects.toBe(error);
 	await expect(near.requestBroadcast("again")).rejects.toBe(error);
 	expect(() => near.createBroadcast("again")).toThrow(error as Error);
-	expect(await next).toBeUndefined();
+	await expect(next).rejects.toBe(await far.closed.catch((reason: unknown) => reason));
 });
 
 test("an origin of the page's own outlives the connections that used it", async () => {

@@ -20,7 +20,7 @@ function random(seed: number): (below: number) => number {
 
 /** Calls that end the worker, need a network, or make media that needs a browser. */
 const LEFT_OUT = new Set(["shutdown", "openPlayer", "openPublisher", "openRenderer", "connect"]);
-const NAMES = [...CONTROL_METHODS].filter((name) => !LEFT_OUT.has(name));
+const NAMES = Object.keys(CONTROL_METHODS).filter((name) => !LEFT_OUT.has(name));
 /** The argument that names what a call makes. */
 const MADE: Record<string, string> = {
 	createOrigin: "origin",
