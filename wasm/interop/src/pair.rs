@@ -1,6 +1,6 @@
 //! Two connected sessions in one process: ours and the published one.
 
-use moq_net::{Client, Config, Origin, OriginProducer, Server, Version};
+use moq_net::{Client, Config, Origin, OriginProducer, Runtime, Server, Version};
 use published_moq_net as published;
 
 use crate::{
@@ -40,6 +40,19 @@ pub struct Pair {
 pub async fn connect(version: Version, role: Role) -> Pair {
     let runtime = runtime();
     let ours = Origin::random(&runtime).produce(&runtime);
+    connect_to(&runtime, ours, version, role).await
+}
+
+/// As [`connect`], to an origin of ours that may have other sessions.
+///
+/// # Panics
+/// As there.
+pub async fn connect_to(
+    runtime: &Runtime,
+    ours: OriginProducer,
+    version: Version,
+    role: Role,
+) -> Pair {
     let theirs = moq_tokio::origin::spawn();
     let (a, b) = link::pair();
     // moq-lite-01 and 02 share a token; the version itself is agreed in the first messages.

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use moq_net::{
-    Error, Group, Path, Subscription, Timescale, Timestamp, TrackInfo, TrackProducer, Version,
+    Error, Group, Origin, Path, Subscription, Timescale, Timestamp, TrackInfo, TrackProducer,
+    Version,
 };
-use moq_worker_interop::pair::{Pair, Role, connect, soon};
+use moq_worker_interop::{
+    pair::{Pair, Role, connect, connect_to, soon},
+    world::runtime,
+};
 use published_moq_net as published;
 
 /// Versions with TRACK, FETCH and datagrams.
@@ -496,5 +500,46 @@ async fn a_session_that_drains_goes_on_meanwhile() {
         their_group(&track, 0, &["a"]);
         assert_eq!(our_next(&mut reader).await.0, 0, "{version}: it goes on");
         assert!(pair.session.close_reason().is_none(), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn between_them_we_pass_on_prices_and_nobody_who_reads_notices() {
+    for below in CHANGING {
+        let runtime = runtime();
+        let relay = Origin::random(&runtime).produce(&runtime);
+        let up = connect_to(&runtime, relay.clone(), Version::Lite06, Role::TheyDial).await;
+        let down = connect_to(&runtime, relay, below, Role::TheyDial).await;
+        let (broadcast, track, passed) = theirs(&up).await;
+        let consumer = down.theirs.consume();
+        let found = soon("their look-up", consumer.routed_broadcast("room")).await;
+        let found = found.expect("announced to them");
+        let wish = published::track::Subscription::default().with_max_age(Duration::from_secs(30));
+        let subscribing = found.track("v").unwrap().subscribe(wish);
+        let mut reader = soon("their subscribe", subscribing).await.unwrap();
+        let write = async {
+            track.used().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            their_group(&track, 0, &["a"]);
+        };
+        let (first, ()) = soon("the first group", async {
+            tokio::join!(their_next(&mut reader), write)
+        })
+        .await;
+        assert_eq!(first.0, 0, "{below}");
+        for cost in [9, 3] {
+            let route = published::origin::Route::default().with_cost(cost);
+            broadcast.announce(route).unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert!(!passed.is_closed(), "{below}: with us");
+        assert!(!found.is_closed(), "{below}: with them");
+        their_group(&track, 1, &["b"]);
+        assert_eq!(their_next(&mut reader).await.0, 1, "{below}");
+        // Whoever comes now has the same subscription upstream.
+        let wish = published::track::Subscription::default().with_max_age(Duration::from_secs(30));
+        let subscribing = found.track("v").unwrap().subscribe(wish);
+        let mut second = soon("their subscribe", subscribing).await.unwrap();
+        assert!(their_next(&mut second).await.0 <= 1, "{below}");
     }
 }
