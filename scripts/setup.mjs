@@ -22,7 +22,7 @@ function checkNode() {
 }
 
 /** What all builds and tests of a fresh clone write, in GB. */
-const space = 5;
+const space = 5.6;
 
 /** A full disk makes every tool fail in words of its own: say first what is too little. */
 function checkDisk() {

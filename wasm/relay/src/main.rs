@@ -16,8 +16,21 @@ use moq_worker_relay::log;
 use moq_worker_relay::relay::Relay;
 use moq_worker_relay::server::Server;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            warn(format_args!("failed: no threads: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(program());
+    // A file system that does not answer must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn program() -> ExitCode {
     log::init(&Bounds::default());
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,

@@ -63,6 +63,32 @@ async fn a_relay_goes_on_when_nobody_reads_what_it_prints() {
 }
 
 #[cfg(unix)]
+#[test]
+fn a_file_that_does_not_answer_does_not_hold_up_the_end() {
+    let directory = Directory::new();
+    let silent = directory.0.join("pipe").to_str().unwrap().to_owned();
+    let made = std::process::Command::new("mkfifo").arg(&silent).status();
+    assert!(made.unwrap().success());
+    let started = std::time::Instant::now();
+    let child = std::process::Command::new(super::process_dial::PROGRAM)
+        .args(["--auth-key", &silent])
+        .stderr(std::process::Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if started.elapsed() > Duration::from_secs(15) => {
+                child.kill().unwrap();
+                panic!("it does not end");
+            }
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    assert_eq!(status.code(), Some(1));
+}
+
+#[cfg(unix)]
 #[tokio::test]
 async fn other_relays_hear_at_once_that_a_relay_ends() {
     for scheme in ["http", "ws"] {
