@@ -554,7 +554,10 @@ fn the_best_backup_takes_over_without_a_gap() {
     assert!(
         matches!(&event, Announced::Restart(broadcast) if broadcast.is_clone(&routes[2].consume()))
     );
-    drop(worst);
+    let longer = world.routed(&[1, 2, 3, 4]);
+    let last = world.origin.publish_broadcast(&path("a"), &longer).unwrap();
+    assert_eq!(next(&mut cursor), None, "a worse one comes silently");
+    drop((worst, last));
     assert_eq!(next(&mut cursor), None, "a backup leaves silently");
     drop(middle);
     assert_eq!(next(&mut cursor).unwrap(), "ended a");
