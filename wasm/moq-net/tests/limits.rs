@@ -404,6 +404,29 @@ fn invented_names_cost_the_upstream_no_more_than_the_rate() {
 }
 
 #[test]
+fn what_is_here_already_is_answered_at_any_rate() {
+    let limits = Limits {
+        lookup_rate: Rate::new(10, 4),
+        ..Limits::default()
+    };
+    let net = Net::with_limits(limits);
+    let up = Upstream::new(&net, VERSION);
+    let home = up.origin.create_broadcast(&path("home")).unwrap();
+    let _tracks: Vec<_> = ('a'..='t')
+        .map(|name| home.create_track(name.to_string(), None).unwrap())
+        .collect();
+    let (_session, raw) = reader(&net, &up, Net::options(VERSION));
+    let began = net.executor.now();
+    for name in 'a'..='t' {
+        let (answer, end) = raw
+            .bidi(&format!("06 07 04686f6d65 01{:02x}", name as u8))
+            .read();
+        assert!(!answer.is_empty(), "{name}: {end:?}");
+    }
+    assert_eq!(net.executor.now(), began);
+}
+
+#[test]
 fn what_was_not_found_is_not_asked_for_again_at_once() {
     let net = Net::new();
     let up = Upstream::new(&net, VERSION);
