@@ -284,9 +284,7 @@ impl Stage {
     /// The time since which every request must find its way; `None` if there is none.
     pub fn open_since(&self) -> Option<Duration> {
         let since = self.known_since()?;
-        let undisturbed = self.disrupted.get().max(self.drained.get()) < since;
-        // Whoever is away, or dials again after a while, has no way for as long as that takes.
-        (undisturbed && self.down.get() == 0).then_some(since)
+        (self.disrupted.get().max(self.drained.get()) < since).then_some(since)
     }
 
     /// How long it may take until everybody knows of a change.
@@ -300,7 +298,8 @@ impl Stage {
     pub fn known_since(&self) -> Option<Duration> {
         let since = self.now().checked_sub(self.spread())?;
         let steady = self.shaken.get() < since && !self.plan.has(Family::Narrow);
-        steady.then_some(since)
+        // Whoever is away, or dials again after a while, has no way for as long as that takes.
+        (steady && self.down.get() == 0).then_some(since)
     }
 
     /// When what there is to announce, or who hears of it, changed last.
