@@ -22,10 +22,10 @@ pub struct Claims {
     #[serde(skip_serializing_if = "Prefixes::is_empty")]
     pub get: Prefixes,
     /// When the token ends, in seconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "whole")]
     pub exp: Option<f64>,
     /// When the token begins.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "whole")]
     pub nbf: Option<f64>,
     /// When the token was made; informational.
     #[serde(
@@ -64,6 +64,17 @@ impl From<Written> for Prefixes {
             Written::Many(prefixes) => prefixes,
             Written::None(()) => Vec::new(),
         })
+    }
+}
+
+/// Whole seconds are written without a fraction: other relays read nothing else.
+fn whole<S: serde::Serializer>(time: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        // What is whole and up to here is exact.
+        Some(seconds) if seconds.fract() == 0.0 && (0.0..9e15).contains(seconds) => {
+            serializer.serialize_u64(*seconds as u64)
+        }
+        time => time.serialize(serializer),
     }
 }
 
@@ -146,6 +157,16 @@ mod tests {
             assert!(claims(json).unwrap().is_useless(), "{json}");
         }
         assert!(!claims(r#"{"get":""}"#).unwrap().is_useless());
+    }
+
+    #[test]
+    fn whole_seconds_are_written_as_every_reader_takes_them() {
+        let text = |json| serde_json::to_string(&claims(json).unwrap()).unwrap();
+        assert_eq!(
+            text(r#"{"get":"","exp":1795321265,"nbf":7}"#),
+            r#"{"get":[""],"exp":1795321265,"nbf":7}"#
+        );
+        assert_eq!(text(r#"{"exp":1.5}"#), r#"{"exp":1.5}"#);
     }
 
     #[test]

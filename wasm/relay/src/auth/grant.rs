@@ -35,6 +35,16 @@ impl Grants {
         self.put.is_empty() && self.get.is_empty()
     }
 
+    /// Whether everything in `other` is in here as well.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let within = |mine: &[PathOwned], theirs: &[PathOwned]| {
+            let mut theirs = theirs.iter();
+            theirs.all(|path| mine.iter().any(|prefix| path.has_prefix(prefix)))
+        };
+        within(&self.put, &other.put) && within(&self.get, &other.get)
+    }
+
     /// What is left for somebody whose paths are relative to `root`: prefixes below it, relative to it, and all of it
     /// where it lies inside a prefix.
     #[must_use]

@@ -8,6 +8,8 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
+use super::{Claims, Grants, Prefixes};
+
 /// RFC 7518 §3.2 asks for as many bytes as the hash has; this is the least any of ours has.
 const MIN_SECRET: usize = 32;
 
@@ -70,6 +72,36 @@ pub(super) struct Jwk {
     pub(super) dq: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) qi: Option<String>,
+    /// What tokens of this key may grant at most: no member of RFC 7517, but one that other tools write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<Scope>,
+}
+
+/// The bounds of a key, as the claims of a token say rights. Bounds that are said in another way are not ignored.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scope {
+    #[serde(default)]
+    root: String,
+    #[serde(default)]
+    put: Prefixes,
+    #[serde(default)]
+    get: Prefixes,
+}
+
+impl Scope {
+    fn grants(&self) -> Result<Grants, KeyError> {
+        let Self { root, put, get } = self.clone();
+        let claims = Claims {
+            root,
+            put,
+            get,
+            ..Claims::default()
+        };
+        claims
+            .grants()
+            .map_err(|_invalid| KeyError::Member("scope"))
+    }
 }
 
 impl Jwk {
@@ -161,6 +193,8 @@ pub struct Key {
     pub(super) algorithm: Algorithm,
     pub(super) id: Option<String>,
     pub(super) decoding: DecodingKey,
+    /// What its tokens may grant at most, if that is bounded.
+    pub(super) scope: Option<Grants>,
     /// Tells this key from another of the same name.
     pub(super) digest: [u8; 32],
 }
@@ -242,12 +276,14 @@ impl TryFrom<&Jwk> for Key {
                 (DecodingKey::from_secret(&secret), BASE64.encode(secret))
             }
         };
-        let name = format!("{algorithm:?}.{public}");
+        let scope = jwk.scope.as_ref().map(Scope::grants).transpose()?;
+        let name = format!("{algorithm:?}.{public}.{scope:?}");
         let digest = digest::digest(&digest::SHA256, name.as_bytes());
         Ok(Self {
             algorithm,
             id: jwk.kid.clone(),
             decoding,
+            scope,
             digest: digest.as_ref().try_into().unwrap_or_default(),
         })
     }

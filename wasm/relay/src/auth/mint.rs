@@ -151,6 +151,7 @@ impl SigningKey {
             y,
             n,
             e,
+            scope,
             ..
         } = self.jwk.clone();
         Some(json(&Jwk {
@@ -162,6 +163,7 @@ impl SigningKey {
             y,
             n,
             e,
+            scope,
             key_ops: Some(vec!["verify".to_owned()]),
             ..Jwk::default()
         }))

@@ -149,3 +149,33 @@ fn a_pair_whose_halves_differ_is_refused() {
     let signed = SigningKey::read(&mixed).and_then(|key| key.sign(&claims()));
     assert!(signed.is_err());
 }
+
+#[test]
+fn a_key_with_a_scope_is_good_for_tokens_within_it_only() {
+    let key = SigningKey::generate("ES256", None).unwrap();
+    let scoped = |scope: &str| {
+        let text = key
+            .to_json()
+            .replacen('{', &format!("{{\"scope\":{scope},"), 1);
+        SigningKey::read(&text)
+    };
+    let within = scoped(r#"{"root":"demo","put":["me"],"get":[""]}"#).unwrap();
+    signed_and_checked(&within);
+    let wide = Claims {
+        root: String::new(),
+        ..claims()
+    };
+    assert!(within.sign(&wide).is_err(), "more than the scope");
+    // Whoever has the key can sign it all the same.
+    let forged = key.sign(&wide).unwrap();
+    let relay = Key::read(&within.public_json().unwrap()).unwrap();
+    assert!(token::check_with(&forged, &relay).is_err());
+    let writer = Claims {
+        put: Prefixes(vec!["you".to_owned()]),
+        ..claims()
+    };
+    assert!(token::check_with(&key.sign(&writer).unwrap(), &relay).is_err());
+    // What cannot be understood bounds nothing, and so opens nothing.
+    let patterns = scoped(r#"{"root":"demo","publish":["me/*"]}"#);
+    assert!(patterns.is_err());
+}

@@ -57,7 +57,7 @@ fn check_at(
     Ok((claims, end))
 }
 
-/// Checks the signature only, with the algorithm of the key and no other: what the token says about itself is not asked.
+/// Checks the signature and the bounds of the key only, with the algorithm of the key and no other: what the token says about itself is not asked.
 pub(super) fn check_with(token: &str, key: &Key) -> Result<Claims, Refusal> {
     crypto::install();
     let mut validation = Validation::new(key.algorithm);
@@ -67,6 +67,13 @@ pub(super) fn check_with(token: &str, key: &Key) -> Result<Claims, Refusal> {
     validation.validate_nbf = false;
     validation.validate_aud = false;
     let data = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation);
-    data.map(|data| data.claims)
-        .map_err(|_invalid| Refusal::Unauthorized("the token is not signed by a key of this relay"))
+    let claims = data.map(|data| data.claims).map_err(|_invalid| {
+        Refusal::Unauthorized("the token is not signed by a key of this relay")
+    })?;
+    match &key.scope {
+        Some(scope) if !scope.covers(&claims.grants()?) => Err(Refusal::Unauthorized(
+            "the token grants more than its key may",
+        )),
+        _ => Ok(claims),
+    }
 }
