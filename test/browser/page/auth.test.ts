@@ -89,11 +89,14 @@ test.each(TRANSPORTS)(
 	},
 );
 
-test("the relay's reason reaches the page where the browser hides the status", async () => {
-	const token = await sign({ get: [""], exp: seconds() - 1 });
-	const error = await failure(runtime.connect(url, { transport: "websocket", token }));
-	expect(error?.message).toContain("the token has expired");
-});
+test.each(TRANSPORTS)(
+	"the relay's reason reaches the page where the browser hides the status (%s)",
+	async (transport) => {
+		const token = await sign({ get: [""], exp: seconds() - 1 });
+		const error = await failure(runtime.connect(url, { transport, token }));
+		expect(error?.message).toContain("the token has expired");
+	},
+);
 
 test.each(["webtransport", "websocket"] as const)(
 	"a connection ends as unauthorized when its token does (%s)",

@@ -86,6 +86,11 @@ impl ErrorData {
             self.code = Some((code, Scope::Session));
         }
         self.reason.clone_from(&close.reason);
+        // Where the peer says more than its code does.
+        let is_told = close.code.is_some() && !close.local && !self.reason.is_empty();
+        if is_told && self.reason != close.error.to_string() {
+            self.message = format!("{} ({})", self.message, self.reason);
+        }
         self
     }
 

@@ -144,7 +144,7 @@ impl Client {
         match self.try_connect(transport.clone()).await {
             Ok(session) => Ok(session),
             Err(error) => {
-                establish::refuse(&transport, &error);
+                establish::refuse(&transport, &error, &error.to_string());
                 Err(error)
             }
         }

@@ -40,7 +40,7 @@ impl Server {
                 config: self.config.clone(),
             }),
             Err(error) => {
-                establish::refuse(&transport, &error);
+                establish::refuse(&transport, &error, &error.to_string());
                 Err(error)
             }
         }
@@ -107,9 +107,9 @@ impl<T: wt::Session> Request<T> {
         )
     }
 
-    /// Turns the client away with the session code of `error`.
-    pub fn close(self, error: &Error) {
-        establish::refuse(&self.transport, error);
+    /// Turns the client away with the session code of `error`, and a text for the people there.
+    pub fn close(self, error: &Error, reason: &str) {
+        establish::refuse(&self.transport, error, reason);
     }
 }
 

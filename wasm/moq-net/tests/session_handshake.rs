@@ -238,13 +238,14 @@ fn a_server_knows_what_the_client_wants_before_it_lets_it_in() {
     let request = net.executor.run_until(server.accept(b)).unwrap();
     assert_eq!(request.path(), Some("/room?jwt=x"));
     assert_eq!(request.role(), Some(Role::Publisher));
-    request.close(&Error::Unauthorized);
+    request.close(&Error::Unauthorized, "no token");
     assert_eq!(
         net.executor.run_until(session.ready()),
         Err(Error::Unauthorized)
     );
     let close = session.close_reason().unwrap();
     assert_eq!((close.code, close.local), (Some(2), false));
+    assert_eq!(close.reason, "no token");
 }
 
 #[test]

@@ -229,15 +229,16 @@ impl Relay {
         let admitted = match decided {
             Ok(access) => match self.sessions.enter(None) {
                 Ok(guest) => Ok((access, guest)),
-                Err(Full::All | Full::Address) => Err(BUSY),
+                Err(full @ (Full::All | Full::Address)) => Err((BUSY, full.to_string())),
             },
-            Err(refusal) => Err(refusal.into()),
+            // The browser shows a page neither status nor body of a session that is not opened: it is told here.
+            Err(refusal) => Err((refusal.into(), refusal.to_string())),
         };
         let (access, _guest) = match admitted {
             Ok(admitted) => admitted,
-            Err(error) => {
+            Err((error, reason)) => {
                 tokio::time::sleep(self.bounds.refusal_pause).await;
-                request.close(&error);
+                request.close(&error, &reason);
                 return Err(error);
             }
         };

@@ -79,11 +79,11 @@ fn first<T: wt::Session>(
     Ok((send, recv))
 }
 
-/// Closes a transport whose handshake failed.
-pub(crate) fn refuse<T: wt::Session>(transport: &T, error: &Error) {
+/// Closes a transport whose handshake failed; `reason` is for people.
+pub(crate) fn refuse<T: wt::Session>(transport: &T, error: &Error, reason: &str) {
     // Nothing is agreed, so the code is that of the common registry.
     let code = error.to_session_code(Version::Lite02);
-    transport.close(code, &error.to_string());
+    transport.close(code, reason);
 }
 
 /// The client's half of the negotiation inside the first stream.
