@@ -125,3 +125,10 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         .await
         .unwrap_or_else(|_| panic!("{what} takes too long"))
 }
+
+/// Lets both sides do all that they can do now: everything is in this process, on one thread, and nothing tells what theirs waits for.
+pub async fn settle() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -7,7 +7,7 @@ use moq_net::{
     Version,
 };
 use moq_worker_interop::{
-    pair::{Pair, Role, connect, connect_to, soon},
+    pair::{Pair, Role, connect, connect_to, settle, soon},
     world::runtime,
 };
 use published_moq_net as published;
@@ -89,6 +89,19 @@ fn their_group(track: &published::track::Producer, sequence: u64, frames: &[&'st
     group.finish().unwrap();
 }
 
+/// A reader of ours, of whom they know.
+async fn our_reader(
+    track: &published::track::Producer,
+    found: &moq_net::BroadcastConsumer,
+    wish: impl Into<Option<Subscription>>,
+) -> moq_net::TrackSubscriber {
+    let subscribing = found.track("v").unwrap().subscribe(wish).unwrap();
+    let reader = soon("our subscribe", subscribing).await.unwrap();
+    soon("demand", track.used()).await.unwrap();
+    settle().await;
+    reader
+}
+
 /// The next group that we read, whole.
 async fn our_next(reader: &mut moq_net::TrackSubscriber) -> (u64, Vec<String>) {
     let mut group = soon("a group", reader.recv_group())
@@ -123,7 +136,7 @@ async fn datagrams_travel_both_ways() {
         let mut reader = soon("their subscribe", subscribing).await.unwrap();
         let write = async {
             track.used().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            settle().await;
             track
                 .write_datagram("dg", Timestamp::from_millis(7))
                 .unwrap();
@@ -139,10 +152,7 @@ async fn datagrams_travel_both_ways() {
     for version in LATE {
         let pair = connect(version, Role::TheyDial).await;
         let (_broadcast, mut track, found) = theirs(&pair).await;
-        let subscribing = found.track("v").unwrap().subscribe(None).unwrap();
-        let mut reader = soon("our subscribe", subscribing).await.unwrap();
-        soon("demand", track.used()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut reader = our_reader(&track, &found, None).await;
         track
             .append_datagram(millis(7), bytes::Bytes::from("dg"))
             .unwrap();
@@ -164,7 +174,7 @@ async fn readers_leave_and_come_back() {
             .await
             .unwrap();
         soon("demand", track.used()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        settle().await;
         their_group(&track, 0, &["a"]);
         assert_eq!(our_next(&mut reader).await.0, 0, "{version}");
         drop(reader);
@@ -219,7 +229,7 @@ async fn they_move_the_end_of_a_subscription() {
         let mut reader = soon("their subscribe", subscribing).await.unwrap();
         let write = async {
             track.used().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            settle().await;
             for sequence in 0..4 {
                 our_group(&track, sequence, &["x"]);
             }
@@ -283,7 +293,7 @@ async fn the_reason_of_a_failed_track_travels() {
         let mut reader = soon("their subscribe", subscribing).await.unwrap();
         let fail = async {
             track.used().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            settle().await;
             track.abort(Error::App(7)).unwrap();
         };
         let (end, ()) = soon("the end", async { tokio::join!(reader.recv_group(), fail) }).await;
@@ -293,10 +303,7 @@ async fn the_reason_of_a_failed_track_travels() {
     for version in CHANGING {
         let pair = connect(version, Role::WeDial).await;
         let (_broadcast, track, found) = theirs(&pair).await;
-        let subscribing = found.track("v").unwrap().subscribe(None).unwrap();
-        let mut reader = soon("our subscribe", subscribing).await.unwrap();
-        soon("demand", track.used()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut reader = our_reader(&track, &found, None).await;
         track.abort(published::Error::App(7)).unwrap();
         let end = soon("the end", reader.recv_group()).await.map(|_| ());
         assert_eq!(end, Err(Error::App(7)), "{version}");
@@ -309,10 +316,7 @@ async fn empty_things_travel_both_ways() {
         let pair = connect(version, Role::WeDial).await;
         let (_broadcast, track, found) = theirs(&pair).await;
         let wish = Subscription::default().with_max_latency(Duration::from_secs(30));
-        let subscribing = found.track("v").unwrap().subscribe(wish).unwrap();
-        let mut reader = soon("our subscribe", subscribing).await.unwrap();
-        soon("demand", track.used()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut reader = our_reader(&track, &found, wish).await;
         their_group(&track, 0, &[]);
         their_group(&track, 1, &["", "x", ""]);
         let mut seen = [our_next(&mut reader).await, our_next(&mut reader).await];
@@ -331,7 +335,7 @@ async fn empty_things_travel_both_ways() {
         let mut reader = soon("their subscribe", subscribing).await.unwrap();
         let write = async {
             track.used().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            settle().await;
             our_group(&track, 0, &[]);
             our_group(&track, 1, &["", "x", ""]);
         };
@@ -355,7 +359,7 @@ async fn empty_things_travel_both_ways() {
         let mut reader = soon("their subscribe", subscribing).await.unwrap();
         let finish = async {
             track.used().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            settle().await;
             track.finish().unwrap();
         };
         let (end, ()) = soon("the end", async {
@@ -366,10 +370,7 @@ async fn empty_things_travel_both_ways() {
 
         let pair = connect(version, Role::WeDial).await;
         let (_broadcast, track, found) = theirs(&pair).await;
-        let subscribing = found.track("v").unwrap().subscribe(None).unwrap();
-        let mut reader = soon("our subscribe", subscribing).await.unwrap();
-        soon("demand", track.used()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut reader = our_reader(&track, &found, None).await;
         track.finish().unwrap();
         let end = soon("the end", reader.recv_group()).await;
         assert!(matches!(end, Ok(None)), "{version}: ours");
@@ -439,10 +440,7 @@ async fn what_is_read_goes_on_when_its_broadcast_is_withdrawn() {
         let pair = connect(version, Role::WeDial).await;
         let (broadcast, track, found) = theirs(&pair).await;
         let wish = Subscription::default().with_max_latency(Duration::from_secs(30));
-        let subscribing = found.track("v").unwrap().subscribe(wish).unwrap();
-        let mut reader = soon("our subscribe", subscribing).await.unwrap();
-        soon("demand", track.used()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut reader = our_reader(&track, &found, wish).await;
         their_group(&track, 0, &["a"]);
         assert_eq!(our_next(&mut reader).await.0, 0, "{version}");
         broadcast.unannounce();
@@ -458,7 +456,7 @@ async fn what_is_read_goes_on_when_its_broadcast_is_withdrawn() {
         let subscribing = again.track("v").unwrap().subscribe(wish).unwrap();
         let mut reader = soon("our subscribe", subscribing).await.unwrap();
         let write = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            settle().await;
             their_group(&track, 2, &["c"]);
         };
         let read = async { while our_next(&mut reader).await.0 != 2 {} };
@@ -472,7 +470,7 @@ async fn what_is_read_goes_on_when_its_broadcast_is_withdrawn() {
         let mut reader = soon("their subscribe", subscribing).await.unwrap();
         let write = async {
             track.used().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            settle().await;
             our_group(&track, 0, &["a"]);
         };
         let (first, ()) = soon("the first group", async {
@@ -481,7 +479,7 @@ async fn what_is_read_goes_on_when_its_broadcast_is_withdrawn() {
         .await;
         assert_eq!(first.0, 0, "{version}");
         drop(broadcast);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        settle().await;
         our_group(&track, 1, &["b"]);
         assert_eq!(their_next(&mut reader).await.0, 1, "{version}");
     }
@@ -492,11 +490,9 @@ async fn a_session_that_drains_goes_on_meanwhile() {
     for version in [Version::Lite04, Version::Lite05, Version::Lite06] {
         let pair = connect(version, Role::TheyDial).await;
         let (_broadcast, track, found) = theirs(&pair).await;
-        let subscribing = found.track("v").unwrap().subscribe(None).unwrap();
-        let mut reader = soon("our subscribe", subscribing).await.unwrap();
-        soon("demand", track.used()).await.unwrap();
+        let mut reader = our_reader(&track, &found, None).await;
         pair.session.goaway("https://example.com/");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        settle().await;
         their_group(&track, 0, &["a"]);
         assert_eq!(our_next(&mut reader).await.0, 0, "{version}: it goes on");
         assert!(pair.session.close_reason().is_none(), "{version}");
@@ -519,7 +515,7 @@ async fn between_them_we_pass_on_prices_and_nobody_who_reads_notices() {
         let mut reader = soon("their subscribe", subscribing).await.unwrap();
         let write = async {
             track.used().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            settle().await;
             their_group(&track, 0, &["a"]);
         };
         let (first, ()) = soon("the first group", async {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use moq_net::{Group, Path, Timescale, Timestamp, TrackInfo, Version};
-use moq_worker_interop::pair::{Pair, Role, connect, soon};
+use moq_worker_interop::pair::{Pair, Role, connect, settle, soon};
 use published_moq_net as published;
 
 const GROUPS: u64 = 5;
@@ -78,7 +78,7 @@ async fn they_read(version: Version, role: Role) {
     // when they first wait for a group.
     let write = async {
         track.used().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        settle().await;
         write_ours(&track, version);
     };
     let (first, ()) = soon("the first group", async {
@@ -156,7 +156,7 @@ async fn we_read(version: Version, role: Role) {
         .await
         .unwrap();
     soon("demand", track.used()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    settle().await;
     for sequence in 0..GROUPS {
         let mut group = track
             .create_group(published::group::Info { sequence })
