@@ -1,7 +1,8 @@
 import { type ControlClient, controlClient } from "../../worker/protocol/comlink.ts";
 import type { ControlApi, Id } from "../../worker/protocol/control.ts";
-import { CLOSE_DEADLINE_MS, MAX_PENDING_CALLS } from "../../worker/protocol/limits.ts";
+import { CLOSE_DEADLINE_MS, MAX_PENDING_CALLS, MAX_QUEUED_CALLS } from "../../worker/protocol/limits.ts";
 import { errorFromUnknown, failure, type MoqError } from "../error.ts";
+import { CallQueue } from "./call-queue.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { WorkerSource } from "./spawn.ts";
 
@@ -9,6 +10,20 @@ import type { WorkerSource } from "./spawn.ts";
 type Call = {
 	[Name in keyof ControlApi]: Parameters<ControlApi[Name]> extends [object] ? Name : never;
 }[keyof ControlApi];
+/** Calls that end by themselves, so further ones may wait for their turn: with the argument that names each, and the one it needs. */
+const ASKS: { [Name in Call]?: readonly [id: keyof CallArgs<Name>, uses: keyof CallArgs<Name>] } = {
+	requestBroadcast: ["broadcast", "origin"],
+	trackInfo: ["operation", "track"],
+	subscribe: ["subscription", "track"],
+	fetchGroup: ["group", "track"],
+};
+/** Calls that may wait for ever: one behind them would as well, without a word, so further ones are refused. */
+const WATCHES: ReadonlySet<string> = new Set<Call>([
+	"waitForBroadcast",
+	"broadcastClosed",
+	"requestUnused",
+	"requestSubscription",
+]);
 /** What others wait for, and letting go: refused for their number these would make calls wait for ever. */
 const UNCOUNTED = /^(next|reject|accept|close)/;
 /** What a call is given. */
@@ -40,6 +55,10 @@ export class Link {
 	readonly #client: ControlClient;
 	readonly #terminate: () => void;
 	readonly #pending = new Set<Outcome<never>>();
+	readonly #queue = new CallQueue();
+	/** Outcomes of calls that may wait for ever, and of those that the worker answers in its next turn. */
+	readonly #watches = new Set<Outcome<never>>();
+	readonly #commands = new Set<Outcome<never>>();
 	readonly #mourners = new Set<Mourner>();
 	readonly #heartbeat: Heartbeat;
 	#nextId = 1;
@@ -79,7 +98,11 @@ export class Link {
 	/** Make a call. With a dead worker or too many calls under way, `reject` runs before this returns. */
 	call<Name extends Call>(name: Name, args: CallArgs<Name>, outcome: Outcome<CallResult<Name>>): void {
 		const method = this.#client[name] as unknown as (args: CallArgs<Name>) => Promise<CallResult<Name>>;
-		this.#track(() => method(args), outcome, UNCOUNTED.test(name));
+		const start = () => method(args);
+		const ask = ASKS[name];
+		if (ask) this.#ask({ id: args[ask[0]] as Id, uses: args[ask[1]] as Id }, start, outcome);
+		else if (WATCHES.has(name)) this.#track(start, outcome, this.#watches, MAX_PENDING_CALLS);
+		else this.#track(start, outcome, this.#commands, UNCOUNTED.test(name) ? Infinity : MAX_QUEUED_CALLS);
 	}
 
 	/** {@link Link.call} as a promise, for whoever handles the rejection. */
@@ -89,14 +112,14 @@ export class Link {
 
 	/** Live objects of the worker. */
 	stats(outcome: Outcome<CallResult<"stats">>): void {
-		this.#track(() => this.#client.stats(), outcome);
+		this.#track(() => this.#client.stats(), outcome, this.#commands, MAX_QUEUED_CALLS);
 	}
 
 	/** A call whose answer interests nobody: letting go. */
 	tell(name: "cancel" | "free", id: Id): void {
 		if (this.#dead) return;
 		// A refusal means that the worker let go first, which is what was wanted.
-		this.#client[name]({ id }).catch(() => undefined);
+		this.#queue.release(id, () => this.#client[name]({ id }).catch(() => undefined));
 	}
 
 	/** Tell `mourner` when the worker dies: at once if it has. */
@@ -141,25 +164,55 @@ export class Link {
 		this.#terminate();
 	}
 
-	#track<T>(start: () => Promise<T>, outcome: Outcome<T>, isUncounted = false): void {
-		if (this.#dead) {
-			outcome.reject(this.#dead);
-			return;
-		}
-		if (this.#pending.size >= MAX_PENDING_CALLS && !isUncounted) {
-			const message = `${MAX_PENDING_CALLS} calls are waiting for this worker: await some of them first`;
+	/** A call in the queue. */
+	#ask<T>(ids: { id: Id; uses: Id }, start: () => Promise<T>, outcome: Outcome<T>): void {
+		if (!this.#admit(outcome)) return;
+		const entry: Outcome<never> = outcome;
+		const ask = {
+			...ids,
+			send: () => this.#send(start, outcome, () => this.#queue.answered()),
+			withdrawn: () => {
+				if (this.#pending.delete(entry)) outcome.reject(failure("cancelled", "withdrawn before it was sent"));
+			},
+		};
+		this.#pending.add(entry);
+		if (this.#queue.add(ask)) return;
+		this.#pending.delete(entry);
+		const message = `${MAX_QUEUED_CALLS} calls wait for their turn: await some of them first`;
+		outcome.reject(failure("too-many-pending", message));
+	}
+
+	/** A call at once, one of `among`, of which there may be `limit`. */
+	#track<T>(start: () => Promise<T>, outcome: Outcome<T>, among: Set<Outcome<never>>, limit: number): void {
+		if (!this.#admit(outcome)) return;
+		if (among.size >= limit) {
+			const message = `${limit} calls are waiting for this worker: await or cancel some of them first`;
 			outcome.reject(failure("too-many-pending", message));
 			return;
 		}
 		const entry: Outcome<never> = outcome;
 		this.#pending.add(entry);
+		among.add(entry);
+		this.#send(start, outcome, () => among.delete(entry));
+	}
+
+	/** False: the worker is dead, which `outcome` was told. */
+	#admit<T>(outcome: Outcome<T>): boolean {
+		if (this.#dead) outcome.reject(this.#dead);
+		return this.#dead === undefined;
+	}
+
+	#send<T>(start: () => Promise<T>, outcome: Outcome<T>, answered: () => void): void {
+		const entry: Outcome<never> = outcome;
 		this.#heartbeat.wake();
 		start().then(
 			(value) => {
 				this.heard();
+				answered();
 				if (this.#pending.delete(entry)) outcome.resolve?.(value);
 			},
 			(error: unknown) => {
+				answered();
 				if (this.#pending.delete(entry)) outcome.reject(errorFromUnknown(error));
 			},
 		);
@@ -172,6 +225,7 @@ export class Link {
 		const outcomes = [...this.#pending];
 		const mourners = [...this.#mourners];
 		this.#pending.clear();
+		this.#queue.clear();
 		this.#mourners.clear();
 		for (const outcome of outcomes) outcome.reject(error);
 		for (const mourner of mourners) mourner.fail(error);

@@ -36,8 +36,14 @@ export const DATAGRAM_BACKLOG = 64;
 /** Announcements handed to a page that has not asked for more: one per round trip would be slow on a long first list. */
 export const ANNOUNCE_WINDOW = 32;
 
-/** Control calls of one worker without an answer. The next one is refused with kind `too-many-pending`. */
+/**
+ * Questions that one worker has at a time (a subscription, a group, properties of a track, a broadcast): further ones wait on the
+ * page. And calls that wait for something to happen: the next one is refused with kind `too-many-pending`.
+ */
 export const MAX_PENDING_CALLS = 1024;
+
+/** Questions that wait on the page for their turn. The next one is refused with kind `too-many-pending`. */
+export const MAX_QUEUED_CALLS = 16_384;
 
 /** From the start of the worker script to a core that takes calls. Covers a slow download of the wasm. */
 export const START_DEADLINE_MS = 10_000;

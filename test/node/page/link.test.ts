@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
 	ClosedError,
 	MoqError,
@@ -7,7 +7,7 @@ import {
 	WorkerCrashedError,
 	WorkerError,
 } from "../../../src/error.ts";
-import { HEARTBEAT_MS, MAX_PENDING_CALLS } from "../../../worker/protocol/limits.ts";
+import { HEARTBEAT_MS, MAX_PENDING_CALLS, MAX_QUEUED_CALLS } from "../../../worker/protocol/limits.ts";
 import { ScriptedPage, settled } from "../../support/scripted-control.ts";
 
 let page: ScriptedPage;
@@ -114,7 +114,7 @@ test("an answering worker is never taken for dead, and an idle page does not pin
 	expect(page.count("ping")).toBe(pings);
 });
 
-test("more calls than the table holds are refused by name", async () => {
+test("more calls that may wait for ever than the table holds are refused by name", async () => {
 	const origin = page.runtime.origin();
 	await settled();
 	const waits = Array.from({ length: MAX_PENDING_CALLS }, (_, index) => origin.waitForBroadcast(`path/${index}`));
@@ -122,6 +122,87 @@ test("more calls than the table holds are refused by name", async () => {
 	expect(refused.status).toBe("rejected");
 	await expect(refused).rejects.toMatchObject({ kind: "too-many-pending" });
 	for (const wait of waits) wait.cancel();
+});
+
+describe("calls that wait for their turn", () => {
+	const start = async () => {
+		const found = page.runtime.origin().requestBroadcast("a");
+		(await page.next("requestBroadcast")).resolve({ hops: [] });
+		return (await found).track("t");
+	};
+	const confirm = { cacheMs: 5000, priority: 127, ordered: false, compress: false };
+
+	test("go to the worker in their order, a bounded number at a time, and all are answered", async () => {
+		const track = await start();
+		const count = MAX_PENDING_CALLS + 500;
+		const infos = Array.from({ length: count }, () => track.info());
+		await settled();
+		expect(page.count("trackInfo")).toBe(MAX_PENDING_CALLS);
+		for (let at = 0; at < count; at++) {
+			(await page.next("trackInfo")).resolve({ ...confirm, priority: at % 256 });
+			const { priority } = await (infos[at] as (typeof infos)[number]);
+			expect(priority).toBe(at % 256);
+		}
+		expect(page.link.live.calls).toBe(0);
+	});
+
+	test("are not sent once they are withdrawn", async () => {
+		const track = await start();
+		const first = Array.from({ length: MAX_PENDING_CALLS }, () => track.info());
+		const withdrawn = track.info();
+		const subscribing = track.subscribe();
+		const last = track.info();
+		withdrawn.cancel();
+		subscribing.cancel();
+		await expect(withdrawn).rejects.toMatchObject({ kind: "cancelled" });
+		await expect(subscribing).rejects.toMatchObject({ kind: "cancelled" });
+		await settled();
+		expect(page.count("cancel")).toBe(0);
+		for (const _ of first) (await page.next("trackInfo")).resolve(confirm);
+		(await page.next("trackInfo")).resolve(confirm);
+		await last;
+		await settled();
+		expect(page.count("trackInfo")).toBe(MAX_PENDING_CALLS + 1);
+		expect(page.count("subscribe")).toBe(0);
+		await Promise.all(first);
+	});
+
+	test("keep the handle they need until they are sent", async () => {
+		const track = await start();
+		const first = Array.from({ length: MAX_PENDING_CALLS }, () => track.info());
+		const subscribing = track.subscribe();
+		track.close();
+		await settled();
+		const names = () => page.calls.map((call) => call.name).filter((name) => name === "subscribe" || name === "free");
+		expect(names()).toEqual([]);
+		for (const info of first) await expect(info).rejects.toMatchObject({ kind: "closed" });
+		// The worker answers each withdrawal.
+		for (const _ of first) (await page.next("trackInfo")).reject({ kind: "cancelled", message: "withdrawn" });
+		(await page.next("subscribe")).resolve(confirm);
+		await subscribing;
+		await settled();
+		expect(names()).toEqual(["subscribe", "free"]);
+	});
+
+	test("end with the worker", async () => {
+		const track = await start();
+		const infos = Array.from({ length: MAX_PENDING_CALLS + 5 }, () => track.info());
+		const error = crash();
+		page.link.die(error);
+		for (const info of infos) await expect(info).rejects.toBe(error);
+		expect(page.link.live).toEqual({ handles: 0, calls: 0 });
+	});
+
+	test("are refused by name beyond the queue", async () => {
+		const track = await start();
+		const infos = Array.from({ length: MAX_PENDING_CALLS + MAX_QUEUED_CALLS }, () => track.info());
+		const refused = track.info();
+		expect(refused.status).toBe("rejected");
+		await expect(refused).rejects.toMatchObject({ kind: "too-many-pending" });
+		await expect(refused).rejects.toThrow(/16384 calls/);
+		expect(infos.every((info) => info.status === "pending")).toBe(true);
+		for (const info of infos) info.cancel();
+	});
 });
 
 test("a refused handle rejects its closed and the calls that follow, and nothing is unhandled", async () => {

@@ -93,12 +93,11 @@ test("a handler serves on after a moment with too many calls under way", async (
 	const origin = page.runtime.origin();
 	origin.dynamic((request) => request.accept(), { prefix: "made" });
 	await origin.requestBroadcast("made/1");
-	const waits = Array.from({ length: 1022 }, (_, at) => origin.waitForBroadcast(`never/${at}`));
+	const waits = Array.from({ length: 1024 }, (_, at) => origin.waitForBroadcast(`never/${at}`));
 	const second = origin.requestBroadcast("made/2");
-	const last = origin.waitForBroadcast("never");
 	await expect(origin.waitForBroadcast("one too many")).rejects.toMatchObject({ kind: "too-many-pending" });
 	expect((await second).path).toBe("made/2");
-	for (const wait of [...waits, last]) wait.cancel();
+	for (const wait of waits) wait.cancel();
 	await turns();
 	expect((await origin.requestBroadcast("made/3")).path).toBe("made/3");
 });
