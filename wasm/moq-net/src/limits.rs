@@ -80,7 +80,8 @@ pub struct Limits {
     pub subscriptions: usize,
     /// As `subscriptions`, of another relay of the same operator.
     pub peer_subscriptions: usize,
-    /// Requests of one session for tracks that nobody here has yet, which may cost an upstream something. Above it they wait.
+    /// Requests of one session for tracks that are not here yet, which may cost an upstream something. Above it they wait. The
+    /// first one for each track that turns out to exist is free.
     pub lookup_rate: Rate,
     /// As `lookup_rate`, of another relay of the same operator.
     pub peer_lookup_rate: Rate,

@@ -62,6 +62,13 @@ impl Bucket {
         Ok(())
     }
 
+    /// Puts a token back that was taken.
+    pub(crate) fn give_back(&self) {
+        let pace = Duration::from_secs(1) / self.rate.per_second.max(1);
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        *full = Instant::from_epoch(full.since_epoch().saturating_sub(pace));
+    }
+
     /// Waits for a token and takes it.
     pub(crate) async fn wait(&self, runtime: &Runtime) {
         while let Err(next) = self.take(runtime.now()) {
@@ -96,6 +103,22 @@ mod tests {
             assert_eq!(bucket.take(at(60_000)), Ok(()));
         }
         assert!(bucket.take(at(60_000)).is_err());
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
+        let bucket = Bucket::new(Rate::new(10, 2));
+        for _ in 0..20 {
+            assert_eq!(bucket.take(at(5000)), Ok(()));
+            bucket.give_back();
+        }
+        assert_eq!(bucket.take(at(5000)), Ok(()));
+        assert_eq!(bucket.take(at(5000)), Ok(()));
+        assert!(bucket.take(at(5000)).is_err());
+        let rested = Bucket::new(Rate::new(1, 1));
+        rested.give_back();
+        assert_eq!(rested.take(at(0)), Ok(()));
+        assert!(rested.take(at(0)).is_err(), "never more than the burst");
     }
 
     #[test]

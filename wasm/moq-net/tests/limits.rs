@@ -426,6 +426,65 @@ fn what_is_here_already_is_answered_at_any_rate() {
     assert_eq!(net.executor.now(), began);
 }
 
+/// A session that may look up four tracks at once, with an upstream that has all of "room".
+fn lookups(net: &Net, work: impl FnOnce(&Upstream<'_>, &Raw<'_>)) {
+    let up = Upstream::new(net, VERSION);
+    let (_announce, _broadcast) = up.announce();
+    let (session, raw) = reader(net, &up, Net::options(VERSION));
+    work(&up, &raw);
+    assert_eq!(reason(&session), None);
+}
+
+fn few_lookups() -> Net {
+    Net::with_limits(Limits {
+        lookup_rate: Rate::new(10, 4),
+        linger: Duration::from_millis(1),
+        ..Limits::default()
+    })
+}
+
+/// TRACK of track `name` of "room".
+fn query(name: u8) -> String {
+    format!("06 07 04726f6f6d 01{name:02x}")
+}
+
+#[test]
+fn tracks_that_exist_upstream_are_found_at_any_rate() {
+    let net = few_lookups();
+    lookups(&net, |up, raw| {
+        let mut queries: Vec<_> = (0..40).map(|name| raw.bidi(&query(name))).collect();
+        // Four at once, and the next four when their turn comes: at the bare rate these would take 3.6 s.
+        for _ in 0..11 {
+            while up.try_answer_track() {}
+            net.executor.advance(Duration::from_millis(100));
+        }
+        for query in &mut queries {
+            let (answer, end) = query.read();
+            assert!(!answer.is_empty(), "{end:?}");
+        }
+    });
+}
+
+#[test]
+fn a_track_that_is_looked_up_again_and_again_is_paid_for() {
+    let net = few_lookups();
+    lookups(&net, |up, raw| {
+        let mut answered = 0;
+        for _ in 0..20 {
+            let mut stream = raw.bidi(&query(0x76));
+            if up.try_answer_track() {
+                answered += 1;
+                stream.read();
+            }
+            drop(stream);
+            // Long enough for the track to be let go.
+            net.executor.advance(Duration::from_millis(10));
+        }
+        // The first one is free, four are there at once, and two come in 200 ms.
+        assert!((5..=7).contains(&answered), "{answered}");
+    });
+}
+
 #[test]
 fn what_was_not_found_is_not_asked_for_again_at_once() {
     let net = Net::new();

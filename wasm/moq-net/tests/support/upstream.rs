@@ -126,15 +126,23 @@ impl<'a> Upstream<'a> {
     /// Answers the question for the properties of a track, on versions that ask.
     pub fn answer_track(&self) {
         if self.version.has_track_stream() {
-            let mut track = self.accept("06");
-            track.read();
-            track.write(match self.version {
-                Version::Lite05 => "06 7f 00 5388 43e8",
-                Version::Lite07Wip => "05 7f 9388 83e8",
-                _ => "05 7f 5388 43e8",
-            });
-            track.fin();
+            assert!(self.try_answer_track(), "no stream of type 06");
         }
+    }
+
+    /// As [`answer_track`](Self::answer_track), if it was asked.
+    pub fn try_answer_track(&self) -> bool {
+        let Some(mut track) = self.try_accept("06") else {
+            return false;
+        };
+        track.read();
+        track.write(match self.version {
+            Version::Lite05 => "06 7f 00 5388 43e8",
+            Version::Lite07Wip => "05 7f 9388 83e8",
+            _ => "05 7f 5388 43e8",
+        });
+        track.fin();
+        true
     }
 
     /// The next SUBSCRIBE, confirmed on versions that do, and its bytes.

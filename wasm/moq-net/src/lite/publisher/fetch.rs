@@ -41,9 +41,13 @@ async fn fetched<T: wt::Session>(
     // Published 05 reads an early FIN as a cancel; 05-wip, where it was an ordinary thing to do, does not.
     let fin_cancels = !link.version.has_fetch_ok();
     let work = async {
-        let track = lookup::track(link, &fetch.broadcast, &fetch.track, |track| {
-            std::future::ready(Ok(track))
-        })
+        let track = lookup::track(
+            link,
+            &fetch.broadcast,
+            &fetch.track,
+            lookup::Proof::Asked,
+            |track| std::future::ready(Ok(track)),
+        )
         .await?;
         let wish = Wish::default()
             .with_priority(fetch.priority)

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,13 +12,19 @@ use super::{Refusal, Served};
 use crate::{
     BroadcastConsumer, Error, Instant, OriginConsumer, PathOwned, TrackConsumer,
     lite::session::Link,
+    map::Map,
     rate::{Bucket, Rate},
 };
+
+/// Tracks of one session that are told apart, at 16 bytes each.
+const FOUND: usize = 8192;
 
 /// What one session has asked for that was not here.
 pub(crate) struct Lookups {
     /// How often it may ask for more.
     pace: Bucket,
+    /// What was found so far, by the hash of its name. Two names with one hash cost a lookup, and nothing else.
+    found: Mutex<Map<u64, ()>>,
     /// What was not found a moment ago.
     missing: Mutex<BTreeMap<Key, Missing>>,
 }
@@ -30,9 +37,10 @@ struct Missing {
 }
 
 impl Lookups {
-    pub(crate) const fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate) -> Self {
         Self {
             pace: Bucket::new(rate),
+            found: Mutex::new(Map::new()),
             missing: Mutex::new(BTreeMap::new()),
         }
     }
@@ -50,6 +58,16 @@ impl Lookups {
         }
     }
 
+    /// Takes note of a track that exists. The first time that is no fault of the session, and costs it nothing.
+    fn found(&self, key: &Key) {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.len() < FOUND && found.insert(hasher.finish(), ()).is_none() {
+            self.pace.give_back();
+        }
+    }
+
     fn remember(&self, key: Key, missing: Missing, now: Instant) {
         let mut all = self.lock();
         all.retain(|_, missing| missing.until > now);
@@ -57,12 +75,22 @@ impl Lookups {
     }
 }
 
+/// What the success of a lookup says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The publisher has answered: the track exists.
+    Exists,
+    /// The track was asked for.
+    Asked,
+}
+
 /// Finds the track, which may have to be asked for first, and does `then` with it. What is not here costs the session one of its
-/// lookups; and what turned out not to exist is not looked for again at once.
+/// lookups until it turns out to exist, the first time; and what turned out not to exist is not looked for again at once.
 pub(super) async fn track<T: wt::Session, V, F: Future<Output = Served<V>>>(
     link: &Link<T>,
     path: &PathOwned,
     name: &str,
+    proof: Proof,
     then: impl FnOnce(TrackConsumer) -> F,
 ) -> Served<V> {
     let origin = link.view().ok_or_else(|| Refusal::route(Error::NotFound))?;
@@ -80,15 +108,17 @@ pub(super) async fn track<T: wt::Session, V, F: Future<Output = Served<V>>>(
         Ok(track) => then(track).await,
         Err(refusal) => Err(refusal),
     };
-    if let Err(refusal) = &found
-        && refusal.error == Error::NotFound
-    {
-        let now = link.runtime.now();
-        let missing = Missing {
-            until: now + link.runtime.limits().not_found,
-            refusal: refusal.clone(),
-        };
-        link.lookups.remember(key, missing, now);
+    match &found {
+        Ok(_) if proof == Proof::Exists => link.lookups.found(&key),
+        Err(refusal) if refusal.error == Error::NotFound => {
+            let now = link.runtime.now();
+            let missing = Missing {
+                until: now + link.runtime.limits().not_found,
+                refusal: refusal.clone(),
+            };
+            link.lookups.remember(key, missing, now);
+        }
+        _ => {}
     }
     found
 }

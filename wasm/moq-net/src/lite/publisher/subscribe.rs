@@ -90,6 +90,7 @@ async fn resolve<T: wt::Session>(
         link,
         &subscribe.broadcast,
         &subscribe.track,
+        lookup::Proof::Exists,
         |track| async move {
             let pending = track.subscribe(wish).map_err(Refusal::data)?;
             pending.await.map_err(Refusal::data)

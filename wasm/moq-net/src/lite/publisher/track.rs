@@ -22,6 +22,7 @@ pub(super) async fn serve<T: wt::Session>(
         link,
         &query.broadcast,
         &query.track,
+        lookup::Proof::Exists,
         |track| async move { track.info().await.map_err(Refusal::data) },
     ));
     let info = unless_abandoned(recv, true, info).await?;
