@@ -39,6 +39,14 @@ pub struct Limits {
     /// Bytes of frames still being received, per session, on top of `max_frame`. Above it the group of the lowest priority (of
     /// these the youngest) is reset with `FrameTooLarge`.
     pub assembly_bytes: usize,
+    /// Bytes of groups that one reader in order may have waiting behind a missing one, and half of `cache_bytes` for all readers
+    /// together. Above it the missing one is given up at once.
+    pub reorder_bytes: usize,
+    /// Groups missing in a row that a reader in order waits for. More are given up at once.
+    pub reorder_gap: u64,
+    /// How long a reader in order that does not know where its track begins waits for an older group than the first, and for a
+    /// missing group of a track that carries datagrams.
+    pub reorder_wait: Duration,
     /// Bytes of groups that wait to be sent to one session. Above it the oldest of them is reset with `CacheFull`, for that
     /// session only.
     pub viewer_bytes: usize,
@@ -160,6 +168,9 @@ impl Limits {
             held_bytes: 28 * MIB,
             peer_held_bytes: 256 * MIB,
             assembly_bytes: 8 * MIB,
+            reorder_bytes: 16 * MIB,
+            reorder_gap: 1024,
+            reorder_wait: Duration::from_millis(100),
             control_message: 64 * KIB,
             announce_init: MIB,
             viewer_bytes: 32 * MIB,

@@ -22,9 +22,11 @@ pub use frame::{Frame, FrameConsumer, FrameProducer};
 pub use gauges::Stats;
 pub use group::{Fetch, Group, GroupConsumer, GroupProducer};
 pub use origin::*;
+pub(crate) use track::Start;
 pub use track::{
-    Datagram, GroupRequest, Subscription, TrackConsumer, TrackDynamic, TrackFetch, TrackInfo,
-    TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber,
+    Datagram, Gap, GapReason, GroupRequest, InOrder, InOrderStats, Subscription, TrackConsumer,
+    TrackDynamic, TrackFetch, TrackInfo, TrackInfoQuery, TrackProducer, TrackRequest,
+    TrackSubscribe, TrackSubscriber,
 };
 
 /// What can give a reader: a producer, or a reader itself.

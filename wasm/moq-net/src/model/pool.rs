@@ -12,11 +12,13 @@ use crate::{Runtime, map::Map};
 pub(crate) struct Pool {
     budget: usize,
     used: AtomicUsize,
+    /// Bytes that readers have pinned, about.
+    pinned: AtomicUsize,
     evicted: AtomicU64,
     lru: Mutex<Lru>,
 }
 
-/// Groups by last use, oldest first. A group is in at most one of the two maps, under the key its seat holds.
+/// Groups by last use, oldest first. A group is in at most one of the three maps, under the key its seat holds.
 #[derive(Default)]
 struct Lru {
     clock: u64,
@@ -24,6 +26,15 @@ struct Lru {
     idle: Map<u64, Weak<group::Shared>>,
     /// The newest group of each track: only when the others are all gone.
     latest: Map<u64, Weak<group::Shared>>,
+    /// Groups that are not given up.
+    pinned: Map<u64, Pinned>,
+}
+
+struct Pinned {
+    group: Weak<group::Shared>,
+    /// Where it goes when it is let go.
+    latest: bool,
+    pins: usize,
 }
 
 /// A group's place in the order of use. Changed only under the lock of the pool.
@@ -39,19 +50,60 @@ impl Lru {
             0 => None,
             key => match self.idle.remove(&key) {
                 Some(group) => Some((group, false)),
-                None => self.latest.remove(&key).map(|group| (group, true)),
+                None => self
+                    .latest
+                    .remove(&key)
+                    .map(|group| (group, true))
+                    .or_else(|| self.pinned.remove(&key).map(|it| (it.group, it.latest))),
             },
         }
     }
 
-    fn enter(&mut self, seat: &Seat, group: Weak<group::Shared>, latest: bool) {
+    fn next_key(&mut self, seat: &Seat) -> u64 {
         self.clock += 1;
         seat.key.store(self.clock, Ordering::Relaxed);
+        self.clock
+    }
+
+    fn pinned(&mut self, seat: &Seat) -> Option<&mut Pinned> {
+        self.pinned.get_mut(&seat.key.load(Ordering::Relaxed))
+    }
+
+    fn enter(&mut self, seat: &Seat, group: Weak<group::Shared>, latest: bool) {
+        let key = self.next_key(seat);
         let map = match latest {
             true => &mut self.latest,
             false => &mut self.idle,
         };
-        map.insert(self.clock, group);
+        map.insert(key, group);
+    }
+
+    fn pin(&mut self, seat: &Seat) {
+        if let Some(pinned) = self.pinned(seat) {
+            pinned.pins += 1;
+        } else if let Some((group, latest)) = self.leave(seat) {
+            let key = self.next_key(seat);
+            self.pinned.insert(
+                key,
+                Pinned {
+                    group,
+                    latest,
+                    pins: 1,
+                },
+            );
+        }
+    }
+
+    fn unpin(&mut self, seat: &Seat) {
+        let Some(pinned) = self.pinned(seat) else {
+            return;
+        };
+        pinned.pins -= 1;
+        if pinned.pins == 0
+            && let Some((group, latest)) = self.leave(seat)
+        {
+            self.enter(seat, group, latest);
+        }
     }
 }
 
@@ -60,6 +112,7 @@ impl Pool {
         Self {
             budget,
             used: AtomicUsize::new(0),
+            pinned: AtomicUsize::new(0),
             evicted: AtomicU64::new(0),
             lru: Mutex::default(),
         }
@@ -87,7 +140,9 @@ impl Pool {
     /// Somebody asked for the group.
     pub(crate) fn touch(&self, group: &group::Shared) {
         let mut lru = self.lru();
-        if let Some((member, latest)) = lru.leave(group.seat()) {
+        if lru.pinned(group.seat()).is_none()
+            && let Some((member, latest)) = lru.leave(group.seat())
+        {
             lru.enter(group.seat(), member, latest);
         }
     }
@@ -95,7 +150,9 @@ impl Pool {
     /// A newer group has arrived on its track.
     pub(crate) fn demote(&self, group: &group::Shared) {
         let mut lru = self.lru();
-        if let Some((member, _)) = lru.leave(group.seat()) {
+        if let Some(pinned) = lru.pinned(group.seat()) {
+            pinned.latest = false;
+        } else if let Some((member, _)) = lru.leave(group.seat()) {
             lru.enter(group.seat(), member, false);
         }
     }
@@ -106,6 +163,11 @@ impl Pool {
         if seat.key.load(Ordering::Relaxed) != 0 {
             self.lru().leave(seat);
         }
+    }
+
+    /// Whether readers have pinned as much as they may together: half of the budget, so that the rest still has a cache.
+    pub(crate) fn is_pinned_full(&self) -> bool {
+        self.pinned.load(Ordering::Relaxed) > self.budget / 2
     }
 
     /// Gives groups up until the budget holds. Call it after adding, with no lock held: it locks groups and wakes readers.
@@ -143,6 +205,50 @@ impl Pool {
     }
 }
 
+/// A group that the cache does not give up as long as this lives.
+pub(crate) struct Pin {
+    group: Arc<group::Shared>,
+    bytes: usize,
+}
+
+impl Pin {
+    /// The locks of track and group may be held.
+    pub(crate) fn new(group: &Arc<group::Shared>) -> Self {
+        group.runtime().pool().lru().pin(group.seat());
+        Self {
+            group: group.clone(),
+            bytes: 0,
+        }
+    }
+
+    pub(crate) const fn group(&self) -> &Arc<group::Shared> {
+        &self.group
+    }
+
+    /// Bytes it was when it was weighed last.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes note of how large the group is now; whether it may still grow.
+    pub(crate) fn weigh(&mut self) -> bool {
+        let (bytes, grows) = self.group.weigh();
+        let pinned = &self.group.runtime().pool().pinned;
+        pinned.fetch_add(bytes, Ordering::Relaxed);
+        pinned.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+        grows
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let pool = self.group.runtime().pool();
+        pool.pinned.fetch_sub(self.bytes, Ordering::Relaxed);
+        pool.lru().unpin(self.group.seat());
+    }
+}
+
 /// Bytes charged to the pool for as long as it lives.
 pub(crate) struct Charge {
     runtime: Runtime,
@@ -161,6 +267,10 @@ impl Charge {
 
     pub(crate) const fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn add(&mut self, bytes: usize) {
@@ -196,6 +306,48 @@ mod tests {
 
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_pinned_group_is_given_up_only_once_nobody_pins_it() {
+        let limits = Limits {
+            cache_bytes: 4_000,
+            ..Limits::default()
+        };
+        let runtime = Runtime::new(TestHost::default(), limits);
+        let track = TrackProducer::new("video", None, &runtime);
+        let write = || {
+            track.write_frame(vec![0; 1_000]).unwrap();
+        };
+        let pins = [(); 2].map(|()| {
+            let state = track.shared().channel.read();
+            let group = state.cache.get(0).map(|cached| cached.group.clone());
+            drop(state);
+            let group = group.unwrap_or_else(|| {
+                write();
+                let state = track.shared().channel.read();
+                state.cache.get(0).unwrap().group.clone()
+            });
+            let mut pin = Pin::new(&group);
+            assert!(!pin.weigh());
+            pin
+        });
+        assert!(runtime.pool().is_pinned_full());
+        let held = |sequence| track.shared().channel.read().cache.get(sequence).is_some();
+        (0..9).for_each(|_| write());
+        assert_eq!(
+            (held(0), held(1)),
+            (true, false),
+            "the next one goes instead"
+        );
+        let [one, other] = pins;
+        drop(one);
+        (0..9).for_each(|_| write());
+        assert!(held(0), "the other reader still wants it");
+        drop(other);
+        assert!(!runtime.pool().is_pinned_full());
+        (0..9).for_each(|_| write());
+        assert!(!held(0));
+    }
 
     #[test]
     fn groups_that_are_gone_leave_no_seat_behind() {

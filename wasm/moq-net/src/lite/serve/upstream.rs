@@ -18,6 +18,7 @@ use crate::{
         session::{kio_poll, poll_some},
         subscriber::Registration,
     },
+    model::Start,
     rate::Bucket,
     tasks::BoxFuture,
 };
@@ -354,6 +355,7 @@ impl<T: wt::Session> Running<'_, T> {
             SubscribeReply::Start { group } => {
                 self.registration.set_start(group);
                 self.start = Some(group);
+                self.begins(group);
             }
             SubscribeReply::End { group, streams } => {
                 self.end = Some(End {
@@ -371,10 +373,27 @@ impl<T: wt::Session> Running<'_, T> {
             SubscribeReply::Drop { start, end, .. } => {
                 self.registration
                     .skip(end.saturating_sub(start).saturating_add(1));
+                if let Some(track) = self.registration.track() {
+                    track.declare_missing(start, end);
+                }
             }
             SubscribeReply::Ok(_) => return Err(Error::UnexpectedMessage),
         }
         Ok(())
+    }
+
+    /// Tells the readers where the publisher begins, as far as they can rely on it.
+    fn begins(&self, group: u64) {
+        let Some(track) = self.registration.track() else {
+            return;
+        };
+        let firm = self.source.link.version.starts_at_latest();
+        match (self.preferences().group_start, firm) {
+            (None, true) => track.declare_start(Start::Floor(group)),
+            (None, false) => track.declare_start(Start::Within(group)),
+            (Some(asked), true) if asked < group => track.declare_missing(asked, group - 1),
+            (Some(_), _) => {}
+        }
     }
 
     /// What the wire says: on versions where the start is a floor, none as soon as somebody wants none.

@@ -139,6 +139,11 @@ impl Registration {
         self.subscription.state.lock().track = Some(track.clone());
     }
 
+    /// Where groups go, once that is known.
+    pub(crate) fn track(&self) -> Option<TrackProducer> {
+        self.subscription.state.lock().track.clone()
+    }
+
     /// Takes the declared start of the subscription: what comes of older groups is not among those that are waited for.
     pub(crate) fn set_start(&self, start: u64) {
         self.subscription.state.lock().start = Some(start);

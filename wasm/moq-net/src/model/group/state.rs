@@ -94,6 +94,22 @@ impl Shared {
         self.channel.read().abort.is_some()
     }
 
+    /// Bytes it keeps in memory, about, and whether more may come.
+    pub(crate) fn weigh(&self) -> (usize, bool) {
+        let state = self.channel.read();
+        let grows = !state.finished && state.abort.is_none();
+        (state.charge.bytes().max(state.bytes), grows)
+    }
+
+    /// Whether it was reset: that it is no longer held is something else.
+    pub(crate) fn is_reset(&self) -> bool {
+        let state = self.channel.read();
+        state
+            .abort
+            .as_ref()
+            .is_some_and(|error| *error != Error::Evicted)
+    }
+
     /// Ends the group with an error; false if it had ended before.
     pub(crate) fn abort(&self, error: Error, only_unfinished: bool) -> bool {
         let released = match self.channel.write() {

@@ -69,10 +69,14 @@ impl Cache {
 
     /// The live groups from a sequence on, in order of sequence.
     pub(crate) fn upward(&self, sequence: u64) -> impl Iterator<Item = &Cached> {
+        self.all_upward(sequence).filter(|cached| cached.live)
+    }
+
+    /// All groups from a sequence on, live or fetched, in order of sequence.
+    pub(crate) fn all_upward(&self, sequence: u64) -> impl Iterator<Item = &Cached> {
         self.index
             .range(sequence..)
             .filter_map(|(_, arrival)| self.arrivals.get(arrival))
-            .filter(|cached| cached.live)
     }
 
     /// Removes groups older than `age`, oldest first, up to the first young one; `exempt` stays.

@@ -63,7 +63,7 @@ impl TrackConsumer {
             return Err(error.clone());
         }
         let wish = subscription.into().unwrap_or_default();
-        let entry = Entry::new(&self.shared.subscribers, wish, self.shared.runtime());
+        let entry = Entry::new(&self.shared, wish);
         Ok(Pending::new(TrackSubscribe::new(
             self.shared.clone(),
             entry,

@@ -8,7 +8,7 @@ use kio::Waiter;
 use super::{
     Shared, Subscription, TrackConsumer, TrackDynamic, TrackInfo, TrackSubscriber,
     shared::Owner,
-    state::{After, State},
+    state::{After, Start, State},
     subscription::{Aggregate, Entry},
 };
 use crate::{
@@ -249,21 +249,36 @@ impl TrackProducer {
     /// Says that the live groups below the end have all come that ever will. Nobody waits for the others any more; old groups are
     /// still served on request.
     pub(crate) fn settle(&self) {
+        self.note(|state| state.settled = true);
+    }
+
+    /// Takes note of where the publisher begins: readers without a start of their own need not find out.
+    pub(crate) fn declare_start(&self, start: Start) {
+        self.note(|state| state.start = Some(start));
+    }
+
+    /// Takes note of groups that will not come: readers in order do not wait for them.
+    pub(crate) fn declare_missing(&self, first: u64, last: u64) {
+        self.note(|state| state.missing.insert_range(first, last));
+    }
+
+    fn note(&self, change: impl FnOnce(&mut State)) {
         // A track that has failed needs no telling.
         let _ = self.shared().change(|state, _| {
-            state.settled = true;
+            change(state);
             Ok(())
         });
     }
 
     fn end(&self, boundary: impl FnOnce(&State) -> Result<u64>) -> Result<()> {
+        let now = self.shared().runtime().now();
         self.shared().change(|state, after: &mut After| {
             state.check_open()?;
             if state.boundary.is_some() {
                 return Err(Error::Closed);
             }
             let boundary = boundary(state)?;
-            *after = state.finish(boundary);
+            *after = state.finish(boundary, now);
             Ok(())
         })
     }
@@ -285,11 +300,7 @@ impl TrackProducer {
     /// first read.
     pub fn subscribe(&self, subscription: impl Into<Option<Subscription>>) -> TrackSubscriber {
         let shared = self.shared();
-        let entry = Entry::new(
-            &shared.subscribers,
-            subscription.into().unwrap_or_default(),
-            shared.runtime(),
-        );
+        let entry = Entry::new(shared, subscription.into().unwrap_or_default());
         TrackSubscriber::new(shared.clone(), Arc::new(entry), self.info())
     }
 

@@ -1,4 +1,4 @@
-//! Which sequences a cursor has delivered.
+//! Sets of sequences: what a cursor has delivered, what has come, what never will.
 
 use std::collections::BTreeMap;
 
@@ -16,35 +16,54 @@ const RANGES: usize = 1024;
 impl Seen {
     /// Adds `sequence`; false if it was there.
     pub(crate) fn insert(&mut self, sequence: u64) -> bool {
-        let below = self
-            .ranges
-            .range(..=sequence)
-            .next_back()
-            .map(|(first, last)| (*first, *last));
-        let mut first = sequence;
-        if let Some((start, last)) = below {
-            if last >= sequence {
-                return false;
-            }
-            if last + 1 == sequence {
-                first = start;
-            }
+        let new = !self.contains(sequence);
+        if new {
+            self.insert_range(sequence, sequence);
         }
-        let above = sequence
-            .checked_add(1)
-            .and_then(|next| self.ranges.remove(&next));
-        self.ranges.insert(first, above.unwrap_or(sequence));
+        new
+    }
+
+    /// Adds everything from `first` to `last`, inclusive.
+    pub(crate) fn insert_range(&mut self, mut first: u64, mut last: u64) {
+        // What overlaps or touches becomes one range with it.
+        while let Some((start, end)) = self.last_before(last.saturating_add(1))
+            && end.saturating_add(1) >= first
+        {
+            self.ranges.remove(&start);
+            first = first.min(start);
+            last = last.max(end);
+        }
+        self.ranges.insert(first, last);
         if self.ranges.len() > RANGES {
             self.ranges.pop_first();
         }
-        true
+    }
+
+    /// The last range that begins at or below `sequence`.
+    fn last_before(&self, sequence: u64) -> Option<(u64, u64)> {
+        let below = self.ranges.range(..=sequence).next_back();
+        below.map(|(first, last)| (*first, *last))
     }
 
     pub(crate) fn contains(&self, sequence: u64) -> bool {
+        self.run(sequence).is_some()
+    }
+
+    /// The last of the sequences that follow on `sequence` without a gap; `None` when it is not there itself.
+    pub(crate) fn run(&self, sequence: u64) -> Option<u64> {
+        self.last_before(sequence)
+            .and_then(|(_, last)| (last >= sequence).then_some(last))
+    }
+
+    /// The lowest from `sequence` on.
+    pub(crate) fn lowest(&self, sequence: u64) -> Option<u64> {
+        if self.contains(sequence) {
+            return Some(sequence);
+        }
         self.ranges
-            .range(..=sequence)
-            .next_back()
-            .is_some_and(|(_, last)| *last >= sequence)
+            .range(sequence..)
+            .next()
+            .map(|(first, _)| *first)
     }
 }
 
@@ -61,16 +80,40 @@ mod tests {
         let mut seen = Seen::default();
         let mut plain = BTreeSet::new();
         let mut state = 7u64;
-        for _ in 0..2000 {
+        let mut random = |below: u64| {
             state = state
                 .wrapping_mul(6364136223846793005)
                 .wrapping_add(1442695040888963407);
-            let sequence = (state >> 40) % 300;
-            assert_eq!(seen.insert(sequence), plain.insert(sequence));
-            for probe in 0..300 {
+            (state >> 40) % below
+        };
+        for round in 0..2000 {
+            let sequence = random(600);
+            if round % 20 == 0 {
+                let last = sequence + random(5);
+                seen.insert_range(sequence, last);
+                plain.extend(sequence..=last);
+            } else {
+                assert_eq!(seen.insert(sequence), plain.insert(sequence));
+            }
+            for probe in 0..610 {
                 assert_eq!(seen.contains(probe), plain.contains(&probe));
+                assert_eq!(seen.lowest(probe), plain.range(probe..).next().copied());
+                let run = (probe..).take_while(|next| plain.contains(next)).last();
+                assert_eq!(seen.run(probe), run);
             }
         }
+    }
+
+    #[test]
+    fn ranges_become_one_up_to_the_largest_sequence() {
+        let mut seen = Seen::default();
+        for sequence in [3, 5, u64::MAX] {
+            seen.insert(sequence);
+        }
+        seen.insert_range(4, u64::MAX - 1);
+        assert_eq!(seen.ranges, BTreeMap::from([(3, u64::MAX)]));
+        seen.insert_range(0, u64::MAX);
+        assert_eq!(seen.run(0), Some(u64::MAX));
     }
 
     #[test]

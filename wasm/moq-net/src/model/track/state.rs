@@ -5,6 +5,7 @@ use std::{sync::Arc, task::Poll};
 use super::{
     TrackInfo,
     cache::{Cache, Cached},
+    seen::Seen,
 };
 use crate::{
     Error, Instant, Limits, Result,
@@ -30,12 +31,31 @@ pub(crate) struct State {
     pub(crate) latest: Option<u64>,
     /// The first sequence that will never exist, once the end is known.
     pub(crate) boundary: Option<u64>,
+    /// When that was said.
+    pub(crate) ended: Instant,
+    /// Live groups that have come, held or not.
+    pub(crate) came: Seen,
+    /// Groups that the publisher said will not come.
+    pub(crate) missing: Seen,
+    /// Where the publisher said that it begins.
+    pub(crate) start: Option<Start>,
+    /// Whether it has carried datagrams.
+    pub(crate) datagrams: bool,
     pub(crate) abort: Option<Error>,
     /// No writer is left.
     pub(crate) orphaned: bool,
     /// The writer is only here for old groups: what is missing stays missing.
     pub(crate) settled: bool,
     pub(crate) fetches: Queue<u64, Fetching>,
+}
+
+/// Where a publisher said that it begins with what it sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    /// Nothing below comes.
+    Floor(u64),
+    /// This group comes, and perhaps some below.
+    Within(u64),
 }
 
 /// What is to be done once the lock is released: dropping groups and waking requesters.
@@ -70,6 +90,11 @@ impl State {
             cache: Cache::default(),
             latest: None,
             boundary: None,
+            ended: Instant::ZERO,
+            came: Seen::default(),
+            missing: Seen::default(),
+            start: None,
+            datagrams: false,
             abort: None,
             orphaned: false,
             settled: false,
@@ -94,8 +119,9 @@ impl State {
     }
 
     /// Fixes the end: no group from `boundary` on. Requests for such groups fail.
-    pub(crate) fn finish(&mut self, boundary: u64) -> After {
+    pub(crate) fn finish(&mut self, boundary: u64, now: Instant) -> After {
         self.boundary = Some(boundary);
+        self.ended = now;
         let mut after = After::default();
         for fetch in self.fetches.drain_from(&boundary) {
             after.answer(fetch.ticket, Err(Error::NotFound));
@@ -190,6 +216,7 @@ impl State {
         }
         if live {
             self.raise(sequence);
+            self.datagrams |= group.datagram;
         }
         group
             .runtime()
@@ -214,8 +241,9 @@ impl State {
         after
     }
 
-    /// Moves the live edge up to `sequence`.
+    /// Takes note of a live group, and moves the live edge up to it.
     fn raise(&mut self, sequence: u64) {
+        self.came.insert(sequence);
         if self.latest.is_some_and(|latest| sequence <= latest) {
             return;
         }
@@ -292,6 +320,12 @@ impl State {
     pub(crate) fn cached(&self, sequence: u64, frame: u64) -> Option<&Arc<group::Shared>> {
         let cached = self.cache.get(sequence)?;
         cached.group.serves(frame).then_some(&cached.group)
+    }
+
+    /// The lowest live group in the cache.
+    pub(crate) fn lowest(&self) -> Option<u64> {
+        let lowest = self.cache.upward(0).next();
+        lowest.map(|cached| cached.group.sequence)
     }
 
     /// Waits for one sequence.

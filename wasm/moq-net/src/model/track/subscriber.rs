@@ -9,8 +9,9 @@ use bytes::Bytes;
 use kio::Waiter;
 
 use super::{
-    Shared, Subscription, TrackInfo,
+    InOrder, InOrderStats, Shared, Subscription, TrackInfo,
     cursor::{Arrivals, Bounds},
+    in_order::{Ask, Ordered, Step},
     state::State,
     subscription::Entry,
 };
@@ -26,8 +27,8 @@ use crate::{
 
 /// Reads a track live. Its wishes count for the publisher as long as it lives.
 ///
-/// `recv_group`, `next_group`, `read_frame` and `recv_datagram` have a cursor each, so one owner may use several of them side by
-/// side. All begin at the oldest group in the cache.
+/// `recv_group`, `next_group`, `next_in_order`, `read_frame` and `recv_datagram` have a cursor each, so one owner may use several
+/// of them side by side. All begin at the oldest group in the cache.
 pub struct TrackSubscriber {
     shared: Arc<Shared>,
     channel: kio::Consumer<State>,
@@ -38,6 +39,8 @@ pub struct TrackSubscriber {
     arrivals: Arrivals,
     /// `next_group`: the smallest sequence it may return. `None` after the largest there is.
     next: Option<u64>,
+    /// `next_in_order`.
+    ordered: Ordered,
     /// `read_frame`: the smallest sequence it may read (`None` as above), and the groups it waits for.
     frame_next: Option<u64>,
     reading: Map<u64, GroupConsumer>,
@@ -69,6 +72,7 @@ impl TrackSubscriber {
             bounds: Bounds::default(),
             arrivals: Arrivals::default(),
             next: Some(0),
+            ordered: Ordered::default(),
             frame_next: Some(0),
             reading: Map::new(),
             datagram_next: 0,
@@ -168,6 +172,66 @@ impl TrackSubscriber {
     /// The abort error.
     pub async fn next_group(&mut self) -> Result<Option<GroupConsumer>> {
         kio::wait(|waiter| self.poll_next_group(waiter)).await
+    }
+
+    /// The groups in sequence without loss. A missing group is waited for until the `max_latency` of the subscription (at most the
+    /// `cache` of the track) has passed since a later one came; those behind it are kept meanwhile. One that is given up is
+    /// reported once, in its place. `None` after the last group of the subscription or the track.
+    ///
+    /// A reader without a `group_start` begins where the publisher says that it begins, or with the first group once no older one
+    /// has come for `reorder_wait`.
+    ///
+    /// # Errors
+    /// The abort error.
+    pub fn poll_next_in_order(&mut self, waiter: &Waiter) -> Poll<Result<Option<InOrder>>> {
+        loop {
+            let wish = self.entry.wish();
+            let ask = Ask {
+                now: self.shared.runtime().now(),
+                runtime: self.shared.runtime(),
+                budget: wish.max_latency.min(self.info.cache),
+                joined: self.entry.joined,
+                first: wish.group_start,
+                last: wish.group_end,
+                bounds: self.bounds,
+            };
+            let ordered = &mut self.ordered;
+            let mut deadline = None;
+            let step =
+                self.channel
+                    .poll(waiter, |state| match state.next_in_order(ordered, &ask) {
+                        Ok(Step::Wait(until)) => {
+                            deadline = until;
+                            Poll::Pending
+                        }
+                        step => Poll::Ready(step),
+                    });
+            self.ordered.release();
+            let Poll::Ready(step) = step else {
+                let runtime = self.shared.runtime();
+                ready!(self.ordered.poll_timer(deadline, runtime, waiter));
+                continue;
+            };
+            self.ordered.disarm();
+            return Poll::Ready(Ok(match flatten(step)? {
+                Step::Group(group) => Some(InOrder::Group(self.open(group))),
+                Step::Gap(gap) => Some(InOrder::Gap(gap)),
+                Step::End | Step::Wait(_) => None,
+            }));
+        }
+    }
+
+    /// Waits for the next group in sequence; see [`poll_next_in_order`](Self::poll_next_in_order).
+    ///
+    /// # Errors
+    /// The abort error.
+    pub async fn next_in_order(&mut self) -> Result<Option<InOrder>> {
+        kio::wait(|waiter| self.poll_next_in_order(waiter)).await
+    }
+
+    /// What [`next_in_order`](Self::next_in_order) has been through so far.
+    pub const fn in_order_stats(&self) -> InOrderStats {
+        self.ordered.stats
     }
 
     /// The first frame of the next group that has it ready; the rest of that group and older groups are skipped. For tracks with

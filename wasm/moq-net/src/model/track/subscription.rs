@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use super::Shared;
 use crate::{
-    Error, Runtime,
+    Error,
     map::Map,
     model::gauges::{Kind, Live},
 };
@@ -141,15 +142,15 @@ pub(crate) struct Entry {
     list: kio::Shared<Subscribers>,
     id: u64,
     pub(crate) budget: Arc<Budget>,
+    /// The lowest live group that was there when the subscription began.
+    pub(crate) joined: Option<u64>,
     _live: Live,
 }
 
 impl Entry {
-    pub(crate) fn new(
-        list: &kio::Shared<Subscribers>,
-        wish: Subscription,
-        runtime: &Runtime,
-    ) -> Self {
+    pub(crate) fn new(shared: &Shared, wish: Subscription) -> Self {
+        let (list, runtime) = (&shared.subscribers, shared.runtime());
+        let joined = shared.channel.read().lowest();
         let mut subscribers = list.lock();
         subscribers.next += 1;
         let id = subscribers.next;
@@ -159,6 +160,7 @@ impl Entry {
             list: list.clone(),
             id,
             budget: Arc::new(Budget::new(wish.max_latency)),
+            joined,
             _live: Live::new(runtime, Kind::Subscription),
         }
     }
