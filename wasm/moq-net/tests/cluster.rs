@@ -73,6 +73,70 @@ fn each_hop_of_a_chain_has_one_subscription() {
     }
 }
 
+/// A publisher that is dead without the relay knowing, and its successor under another id.
+#[test]
+fn a_new_publisher_takes_a_path_from_a_dead_one_at_once() {
+    for version in Version::ALL {
+        // In both orders, so that no hash decides.
+        for (dead, successor) in [(10, 11), (11, 10)] {
+            let net = Net::new();
+            let relay = net.origin(1);
+            let viewer = net.origin(20);
+            let _down = net.connect(version, &End::subscribe(&viewer), &End::both(&relay));
+            let connect = |id| {
+                let origin = net.origin(id);
+                let link = net.connect(version, &End::publish(&origin), &End::both(&relay));
+                let (broadcast, track) = publish(&origin, "room");
+                net.executor.run_until_idle();
+                (link, origin, broadcast, track)
+            };
+            let old = connect(dead);
+            let mut announced = viewer.consume().announced();
+            let (_, event) = announced.try_next().expect("announced");
+            let found = event.broadcast().unwrap();
+            let mut reader = net.executor.run_until(subscribe(&found));
+            old.3.write_frame("old").unwrap();
+            assert_eq!(net.executor.run_until(frame(&mut reader)), b"old");
+
+            let start = net.executor.now();
+            let new = connect(successor);
+            new.3.write_frame("new").unwrap();
+            let ended = net.executor.run_until(reader.recv_group());
+            assert!(ended.is_err(), "{version}: its reader is to look again");
+            let mut found = None;
+            while let Some((_, event)) = announced.try_next() {
+                found = event.broadcast();
+            }
+            let found = found.expect("the successor is announced");
+            let mut reader = net.executor.run_until(subscribe(&found));
+            let read = net.executor.run_until(frame(&mut reader));
+            assert_eq!(read, b"new", "{version}");
+            assert!(
+                net.executor.now() - start < Duration::from_millis(100),
+                "{version}"
+            );
+            // The old one lives after all, and has the path again when the other leaves.
+            new.0.client_end.kill();
+            net.executor.run_until_idle();
+            let mut found = None;
+            while let Some((_, event)) = announced.try_next() {
+                found = event.broadcast();
+            }
+            let mut reader = net.executor.run_until(subscribe(&found.expect("back")));
+            old.3.write_frame("again").unwrap();
+            let again = async {
+                loop {
+                    let read = frame(&mut reader).await;
+                    if read != b"old" {
+                        break read;
+                    }
+                }
+            };
+            assert_eq!(net.executor.run_until(again), b"again", "{version}");
+        }
+    }
+}
+
 #[test]
 fn when_the_shorter_of_two_routes_dies_a_viewer_goes_on_over_the_other() {
     // Before 03 there is no telling a long way from a short one.

@@ -584,10 +584,9 @@ fn the_same_broadcast_twice_on_a_path_is_one_announcement() {
 }
 
 #[test]
-fn equal_routes_choose_the_same_winner_in_any_order_of_arrival() {
+fn equal_learned_routes_choose_the_same_winner_in_any_order_and_of_direct_ones_the_newest_wins() {
     let world = world();
-    let routes = [11, 12, 13].map(|hop| world.routed(&[hop]));
-    let winner = |order: [usize; 3]| {
+    let winner = |routes: &[BroadcastProducer; 3], order: [usize; 3]| {
         let origin = Origin { id: 200 }.produce(&world.runtime);
         let _guards = order.map(|index| {
             origin
@@ -601,9 +600,12 @@ fn equal_routes_choose_the_same_winner_in_any_order_of_arrival() {
             .position(|route| route.consume().is_clone(&found))
             .unwrap()
     };
-    let expected = winner([0, 1, 2]);
+    let learned = [11, 12, 13].map(|hop| world.routed(&[hop, 20]));
+    let direct = [11, 12, 13].map(|hop| world.routed(&[hop]));
+    let expected = winner(&learned, [0, 1, 2]);
     for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        assert_eq!(winner(order), expected);
+        assert_eq!(winner(&learned, order), expected);
+        assert_eq!(winner(&direct, order), order[2]);
     }
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use moq_net::{
     AnnounceConsumer, Announced, BroadcastInfo, Cost, Error, Host, Instant, Limits, Origin,
-    OriginList, OriginProducer, Path, Runtime, Sleep,
+    OriginList, OriginProducer, Path, Runtime, Sleep, Subscription,
 };
 use support::executor::Executor;
 #[cfg(target_arch = "wasm32")]
@@ -156,23 +156,184 @@ fn a_broadcast_published_twice_is_one_way_that_either_guard_keeps() {
     assert_eq!(next(&mut cursor), Some(("ended", 0)));
 }
 
+/// Who has published the one path there is, as a new cursor is told.
+fn holder(origin: &OriginProducer) -> Option<u64> {
+    let (_, event) = origin.consume().announced().try_next()?;
+    let broadcast = event.broadcast()?;
+    broadcast.info().hops.iter().next().map(|hop| hop.id)
+}
+
+/// A route learned in a session.
+fn learned(session: u64, hops: &[u64], cost: u64) -> BroadcastInfo {
+    BroadcastInfo {
+        session,
+        ..info(hops, cost)
+    }
+}
+
 #[test]
-fn a_way_that_is_as_good_stands_by() {
+fn of_routes_that_are_equal_the_newest_is_used_but_one_published_here_stays() {
     let (runtime, origin) = world();
     let path = Path::parse("room").unwrap();
-    let mut cursor = origin.consume().announced();
-    let [first, second] = [(); 2].map(|()| info(&[1], 0).produce(&runtime));
-    let in_use = origin.publish_broadcast(&path, &first).unwrap();
-    assert_eq!(next(&mut cursor), Some(("active", 1)));
-    let stands_by = origin.publish_broadcast(&path, &second).unwrap();
-    assert_eq!(next(&mut cursor), None);
-    for hops in [&[1, 2], &[1][..]] {
-        stands_by.update(info(hops, 0));
-        assert_eq!(next(&mut cursor), None);
+    for (hops, stays) in [(&[1][..], false), (&[1, 2], false), (&[], true)] {
+        let [first, second] = [(); 2].map(|()| info(hops, 0).produce(&runtime));
+        let _first = origin.publish_broadcast(&path, &first).unwrap();
+        let mut cursor = origin.consume().announced();
+        assert_eq!(next(&mut cursor), Some(("active", hops.len())));
+        let second_guard = origin.publish_broadcast(&path, &second).unwrap();
+        let found = cursor.try_next().and_then(|(_, event)| event.broadcast());
+        assert_eq!(found.is_none(), stays, "{hops:?}");
+        assert!(found.is_none_or(|found| found.is_clone(&second.consume())));
+        drop(second_guard);
+        let back = cursor.try_next().and_then(|(_, event)| event.broadcast());
+        assert_eq!(back.is_none(), stays, "{hops:?}");
+        assert!(back.is_none_or(|found| found.is_clone(&first.consume())));
     }
-    drop(in_use);
-    let (_, event) = cursor.try_next().unwrap();
-    assert!(event.broadcast().unwrap().is_clone(&second.consume()));
+}
+
+#[test]
+fn a_publisher_that_is_connected_here_takes_a_path_from_another_at_once() {
+    let path = Path::parse("room").unwrap();
+    // In both orders, so that no hash decides; and whatever the route costs.
+    for (old, new, cost) in [(1, 2, 0), (2, 1, 0), (1, 2, 9), (2, 1, 9)] {
+        let (runtime, origin) = world();
+        let [first, second] =
+            [learned(1, &[old], 0), learned(2, &[new], cost)].map(|info| info.produce(&runtime));
+        let handler = first.dynamic();
+        let first_guard = origin.publish_broadcast(&path, &first).unwrap();
+        let read = first.create_track("read", None).unwrap();
+        let asked = first.consume().track("asked").unwrap();
+        let mut cursor = origin.consume().announced();
+        assert_eq!(next(&mut cursor), Some(("active", 1)));
+        let second_guard = origin.publish_broadcast(&path, &second).unwrap();
+        let kept = second.create_track("read", None).unwrap();
+        assert_eq!(next(&mut cursor), Some(("restart", 1)));
+        assert_eq!(holder(&origin), Some(new));
+        // Its readers are to look again; it can still be asked.
+        assert_eq!(read.write_frame("x"), Err(Error::Dropped));
+        assert!(matches!(
+            asked.subscribe(Subscription::default()),
+            Err(Error::Dropped)
+        ));
+        assert!(first.consume().track("again").is_ok());
+        kept.write_frame("x").unwrap();
+
+        first_guard.update(learned(1, &[old], 0));
+        first_guard.update(learned(1, &[old], 3));
+        assert_eq!(next(&mut cursor), None, "the old one does not take it back");
+        drop(second_guard);
+        assert_eq!(next(&mut cursor), Some(("restart", 1)));
+        assert_eq!(holder(&origin), Some(old), "it stood by");
+        drop((first_guard, handler));
+        assert_eq!(next(&mut cursor), Some(("ended", 0)));
+    }
+}
+
+#[test]
+fn a_publisher_takes_a_path_back_only_by_a_new_announcement() {
+    let (runtime, origin) = world();
+    let path = Path::parse("room").unwrap();
+    let announce = |info: BroadcastInfo| {
+        let broadcast = info.produce(&runtime);
+        let guard = origin.publish_broadcast(&path, &broadcast).unwrap();
+        (broadcast, guard)
+    };
+    let old = announce(learned(1, &[1], 0));
+    let _new = announce(learned(2, &[2], 0));
+    assert_eq!(holder(&origin), Some(2));
+    // Within a session a broadcast is replaced before the one before it goes.
+    let again = announce(learned(1, &[1], 0));
+    drop(old);
+    assert_eq!(holder(&origin), Some(2), "its session is the old one");
+    let _reconnected = announce(learned(3, &[1], 0));
+    assert_eq!(holder(&origin), Some(1));
+    drop(again);
+    assert_eq!(holder(&origin), Some(1));
+}
+
+#[test]
+fn a_publisher_that_is_about_to_leave_takes_nothing() {
+    let (runtime, origin) = world();
+    let path = Path::parse("room").unwrap();
+    let most = Cost::MAX.warm;
+    let [first, second] =
+        [learned(1, &[1], 0), learned(2, &[2], most)].map(|info| info.produce(&runtime));
+    let first = origin.publish_broadcast(&path, &first).unwrap();
+    let _second = origin.publish_broadcast(&path, &second).unwrap();
+    assert_eq!(holder(&origin), Some(1));
+    first.update(learned(1, &[1], most));
+    assert_eq!(holder(&origin), Some(2), "both leave: the later claim");
+    first.update(learned(1, &[1], 0));
+    assert_eq!(holder(&origin), Some(1));
+}
+
+#[test]
+fn several_routes_to_one_publisher_are_compared_by_their_keys() {
+    let (runtime, origin) = world();
+    let path = Path::parse("room").unwrap();
+    let [near, far] = [learned(1, &[1], 1), learned(2, &[1], 2)].map(|info| info.produce(&runtime));
+    let read = near.create_track("read", None).unwrap();
+    let _near = origin.publish_broadcast(&path, &near).unwrap();
+    let mut cursor = origin.consume().announced();
+    assert_eq!(next(&mut cursor), Some(("active", 1)));
+    let _far = origin.publish_broadcast(&path, &far).unwrap();
+    assert_eq!(next(&mut cursor), None);
+    let close = learned(3, &[1], 0).produce(&runtime);
+    let _close = origin.publish_broadcast(&path, &close).unwrap();
+    assert_eq!(next(&mut cursor), Some(("restart", 1)));
+    // What is read is the same either way.
+    read.write_frame("x").unwrap();
+}
+
+#[test]
+fn between_routes_through_relays_only_the_key_decides() {
+    let path = Path::parse("room").unwrap();
+    let routes = [&[1, 9][..], &[2, 9], &[3, 8], &[4, 7]];
+    let used = |order: &[usize]| {
+        let (runtime, origin) = world();
+        let guards: Vec<_> = order
+            .iter()
+            .map(|at| {
+                let broadcast = learned(*at as u64 + 1, routes[*at], 0).produce(&runtime);
+                let guard = origin.publish_broadcast(&path, &broadcast).unwrap();
+                (broadcast, guard)
+            })
+            .collect();
+        let holder = holder(&origin);
+        drop(guards);
+        holder
+    };
+    let first = used(&[0, 1, 2, 3]);
+    for order in [[3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]] {
+        assert_eq!(used(&order), first, "{order:?}");
+    }
+    // Also against one that is connected here.
+    let (runtime, origin) = world();
+    let [relayed, direct] =
+        [learned(1, &[1, 9], 0), learned(2, &[2], 5)].map(|info| info.produce(&runtime));
+    let _relayed = origin.publish_broadcast(&path, &relayed).unwrap();
+    let _direct = origin.publish_broadcast(&path, &direct).unwrap();
+    assert_eq!(holder(&origin), Some(1));
+}
+
+#[test]
+fn a_publisher_without_a_name_takes_over_from_one_like_it() {
+    let (runtime, origin) = world();
+    let path = Path::parse("room").unwrap();
+    // As they come from versions that tell no hops, and from those that tell only their number.
+    for hops in [[&[11][..], &[12]], [&[11, 0], &[12, 0]], [&[12], &[11]]] {
+        let [first, second] = [1, 2].map(|session| {
+            let info = learned(session, hops[session as usize - 1], 0);
+            let anonymous = BroadcastInfo {
+                anonymous: true,
+                ..info
+            };
+            anonymous.produce(&runtime)
+        });
+        let _first = origin.publish_broadcast(&path, &first).unwrap();
+        let _second = origin.publish_broadcast(&path, &second).unwrap();
+        assert_eq!(holder(&origin), Some(hops[1][0]));
+    }
 }
 
 #[test]

@@ -713,8 +713,8 @@ fn nameless_routes_from_two_peers_are_two() {
         while let Some((_, event)) = announced.try_next() {
             chains.push(chain(event));
         }
-        // Whichever was taken goes; the other takes over.
-        for stream in &mut streams {
+        // The later one was taken and goes; the other takes over.
+        for stream in streams.iter_mut().rev() {
             stream.reset(0);
             net.executor.run_until_idle();
             while let Some((_, event)) = announced.try_next() {

@@ -76,13 +76,17 @@ impl Running {
 
     /// A client of this relay.
     async fn client(&self) -> Client {
+        Self::client_at(&self.url("moqt")).await
+    }
+
+    async fn client_at(url: &url::Url) -> Client {
         let runtime = Runtime::new(TokioHost::default(), Limits::default());
         let origin = Origin::random(&runtime).produce(&runtime);
         let config = Config::new(runtime)
             .with_publish(origin.consume())
             .with_subscribe(origin.clone());
         let dialer = Dialer::new(&insecure()).unwrap();
-        let dialed = soon("dialing", dialer.dial(&self.url("moqt"), config)).await;
+        let dialed = soon("dialing", dialer.dial(url, config)).await;
         let (session, driver) = dialed.unwrap();
         tokio::spawn(driver);
         soon("the session", session.ready()).await.unwrap();
@@ -271,6 +275,71 @@ async fn an_upstream_that_goes_away_is_found_again() {
     })
     .await;
     assert_eq!(frame(&mut reader).await.unwrap(), Some("after".into()));
+}
+
+/// A publisher on a thread of its own, as a process is that can be killed.
+struct Process {
+    runtime: tokio::runtime::Runtime,
+    _client: (Client, BroadcastPublish, TrackProducer),
+}
+
+impl Process {
+    fn start(relay: &Running, text: &'static str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let url = relay.url("moqt");
+        let started = runtime.spawn(async move {
+            let client = Running::client_at(&url).await;
+            let (broadcast, track) = client.publish("room");
+            track.write_frame(text).unwrap();
+            (client, broadcast, track)
+        });
+        let client = std::thread::scope(|scope| {
+            let started = scope.spawn(|| runtime.block_on(started).unwrap());
+            started.join().unwrap()
+        });
+        Self {
+            runtime,
+            _client: client,
+        }
+    }
+
+    /// Without a word to anybody, as by SIGKILL: nothing drives its sockets any more.
+    fn kill(self) {
+        self.runtime.shutdown_background();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_publisher_does_not_hold_its_path() {
+    let relay = Running::alone();
+    // The ids are random: by their hashes the old one would win every second time.
+    for round in 0..6 {
+        let old = Process::start(&relay, "old");
+        let viewer = relay.client().await;
+        let found = viewer.find("room").await;
+        let read = async |found: &BroadcastConsumer| {
+            let track = found.track("data").unwrap();
+            let wish = Subscription::default().with_max_latency(Duration::from_secs(30));
+            let mut reader = track.subscribe(wish).unwrap().await.unwrap();
+            frame(&mut reader).await.unwrap()
+        };
+        assert_eq!(soon("data", read(&found)).await, Some("old".into()));
+        let mut announced = viewer.origin.consume().announced();
+        assert!(announced.next().await.is_some());
+        old.kill();
+        let began = std::time::Instant::now();
+        let new = Process::start(&relay, "new");
+        let (_, event) = soon("news", announced.next()).await.unwrap();
+        let found = event.broadcast().expect("the successor");
+        assert_eq!(soon("data", read(&found)).await, Some("new".into()));
+        // Long before the relay knows that the old one is dead.
+        assert!(began.elapsed() < Duration::from_secs(3), "round {round}");
+        new.kill();
+    }
 }
 
 #[tokio::test]

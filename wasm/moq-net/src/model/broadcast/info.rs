@@ -2,7 +2,10 @@
 
 use crate::{
     Runtime,
-    model::{broadcast::BroadcastProducer, origin::OriginList},
+    model::{
+        broadcast::BroadcastProducer,
+        origin::{Origin, OriginList},
+    },
 };
 
 /// The price of a route (moq-lite-06 and later); lower is better, warm before cold. Zero where nobody said anything.
@@ -53,6 +56,26 @@ impl BroadcastInfo {
     pub fn with_hops(mut self, hops: OriginList) -> Self {
         self.hops = hops;
         self
+    }
+
+    /// The origin it was published in, as far as it gave its id.
+    pub(crate) fn publisher(&self) -> Option<Origin> {
+        self.hops.iter().next()
+    }
+
+    /// Whether its publisher is connected to this node itself: no relay is in between.
+    pub(crate) fn is_direct(&self) -> bool {
+        match self.hops.as_slice() {
+            [_] => true,
+            // The name that was made up for the connection, and the one that was not given.
+            [_, sender] => self.anonymous && !sender.is_known(),
+            _ => false,
+        }
+    }
+
+    /// Whether the session it came by is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.cost == Cost::MAX
     }
 
     /// Opens a broadcast.

@@ -43,6 +43,25 @@ impl Shared {
     pub(crate) fn runtime(&self) -> &Runtime {
         self.live.runtime()
     }
+
+    /// Another publisher has the path now: every reader of a track is to look again, and may find this one again later.
+    pub(crate) fn supersede(&self) {
+        let Ok(mut state) = self.channel.write() else {
+            return;
+        };
+        let waiting = state.requests.drain();
+        let tracks: Vec<_> = std::mem::take(&mut state.tracks)
+            .into_values()
+            .filter_map(|track| track.upgrade())
+            .collect();
+        drop(state);
+        // They end as dropped, and wake their readers: not under the lock.
+        drop(waiting);
+        for track in tracks {
+            // One that has ended before keeps its end.
+            let _ended = track.abort(Error::Dropped);
+        }
+    }
 }
 
 pub(crate) struct State {

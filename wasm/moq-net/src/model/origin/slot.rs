@@ -23,6 +23,22 @@ pub(crate) struct Publication {
     key: Key,
     /// Another number whenever there is something new to tell about it.
     pub(crate) stamp: u64,
+    /// The id of the route with which this publisher claimed the path in this session: a later claim takes it over.
+    claim: u64,
+}
+
+impl Publication {
+    fn info(&self) -> &BroadcastInfo {
+        self.broadcast.info()
+    }
+}
+
+/// What a new route has changed.
+pub(crate) struct Added {
+    /// It is the route in use.
+    pub(crate) used: bool,
+    /// The broadcast of another publisher from which it took the path.
+    pub(crate) superseded: Option<BroadcastConsumer>,
 }
 
 impl Slot {
@@ -38,14 +54,11 @@ impl Slot {
         self.routes.is_empty()
     }
 
-    /// The route that `viewer` is shown: the one in use, or the best that is not hidden from it. Of equal ones the newest.
+    /// The route that `viewer` is shown: the one in use, or the best that is not hidden from it.
     pub(crate) fn visible(&self, viewer: &Viewer) -> Option<&Publication> {
-        let visible = |held: &&Publication| viewer.may_see(held.broadcast.info());
-        let active = self.routes.iter().find(|held| held.id == self.active);
-        active.filter(visible).or_else(|| {
-            let shown = self.routes.iter().filter(visible);
-            shown.min_by_key(|held| (held.key, Reverse(held.id)))
-        })
+        let visible = |held: &Publication| viewer.may_see(held.info());
+        let active = self.active().filter(|held| visible(held));
+        active.or_else(|| self.best(visible))
     }
 
     /// Adds a guard to a broadcast that is published already. `None` if it is not.
@@ -56,21 +69,39 @@ impl Slot {
         Some(known.id)
     }
 
-    /// Adds a route; it is used if it is better than the one in use. Whether it is.
-    pub(crate) fn add(&mut self, path: &PathOwned, id: u64, broadcast: BroadcastConsumer) -> bool {
-        let key = Key::new(path, broadcast.info());
-        let better = self.active().is_none_or(|active| key < active.key);
+    /// Adds a route, which is used if it is the best, or its publisher takes the path over.
+    pub(crate) fn add(&mut self, path: &PathOwned, id: u64, broadcast: BroadcastConsumer) -> Added {
+        let info = broadcast.info();
+        // Who replaces its own announcement within a session claims nothing anew.
+        let same = |held: &&Publication| {
+            info.session != 0
+                && held.info().session == info.session
+                && held.info().publisher() == info.publisher()
+        };
+        let claim = self.routes.iter().find(same).map_or(id, |held| held.claim);
+        let before = self.active;
         self.routes.push(Publication {
             id,
             guards: 1,
+            key: Key::new(path, info),
             broadcast,
-            key,
             stamp: id,
+            claim,
         });
-        if better {
-            self.active = id;
+        self.promote();
+        let used = self.active == id;
+        let took_over = |held: &&Publication| {
+            let (old, new) = (held.info(), self.active().map(Publication::info));
+            used && held.id == before
+                && new.is_some_and(|new| {
+                    new.is_direct() && old.is_direct() && new.publisher() != old.publisher()
+                })
+        };
+        let superseded = self.routes.iter().find(took_over);
+        Added {
+            used,
+            superseded: superseded.map(|held| held.broadcast.clone()),
         }
-        better
     }
 
     /// Takes one guard from a route, and the route with the last one.
@@ -114,11 +145,30 @@ impl Slot {
         self.routes.iter().find(|held| held.id == self.active)
     }
 
-    /// Uses the best route. The one in use stays while none is better.
+    /// Uses the best route.
     fn promote(&mut self) {
-        let rank = |held: &&Publication| (held.key, held.id != self.active, Reverse(held.id));
-        if let Some(best) = self.routes.iter().min_by_key(rank) {
+        if let Some(best) = self.best(|_| true) {
             self.active = best.id;
         }
+    }
+
+    /// The best of the routes that are `eligible`.
+    ///
+    /// Of publishers that are connected to this node itself the last one to claim the path has it, whatever its routes cost, unless
+    /// it is about to leave: the others may be dead without anybody knowing yet. Then the key decides, since all nodes must come to
+    /// the same choice between routes through relays. Of equal routes the newest is used, for the session of the other may be dead;
+    /// one published here is not, and stays.
+    fn best(&self, eligible: impl Fn(&Publication) -> bool) -> Option<&Publication> {
+        let routes = || self.routes.iter().filter(|held| eligible(held));
+        let holder = routes()
+            .filter(|held| held.info().is_direct())
+            .max_by_key(|held| (!held.info().is_draining(), held.claim))
+            .map(|held| held.info().publisher());
+        routes()
+            .filter(|held| !held.info().is_direct() || Some(held.info().publisher()) == holder)
+            .min_by_key(|held| {
+                let stands_by = held.info().hops.is_empty() && held.id != self.active;
+                (held.key, stands_by, Reverse(held.id))
+            })
     }
 }

@@ -109,6 +109,8 @@ pub(crate) struct After {
     /// The news that the slowest of the cursors concerned has not taken.
     pub(crate) longest: usize,
     dropped: Vec<BroadcastConsumer>,
+    /// The broadcast whose path another publisher has taken over.
+    superseded: Option<BroadcastConsumer>,
 }
 
 impl After {
@@ -118,6 +120,10 @@ impl After {
         }
         for waiters in self.wakes {
             waiters.wake();
+        }
+        // Last: who looks again finds the new one.
+        if let Some(broadcast) = self.superseded {
+            broadcast.shared().supersede();
         }
     }
 }
@@ -236,9 +242,12 @@ impl State {
             return id;
         }
         let id = self.mint();
-        let used = self.change(path, after, |slot| slot.add(path, id, broadcast.clone()));
+        let added = self.change(path, after, |slot| slot.add(path, id, broadcast.clone()));
+        after.superseded = added.superseded;
         // Announced wins: whoever waits for a handler has the broadcast now.
-        if used && let Some(asked) = self.requests.fulfil(path) {
+        if added.used
+            && let Some(asked) = self.requests.fulfil(path)
+        {
             after.answers.push((asked.ticket, Ok(broadcast)));
         } else {
             after.dropped.push(broadcast);
