@@ -8,8 +8,8 @@ import { setup } from "./setup.mjs";
 import { table } from "./table.mjs";
 import { root } from "./tools.mjs";
 
-/** Budgets in kB (1000 bytes) of gzip, level 9. */
-const budget = { wasm: 250, page: 20 };
+/** Budgets in kB (1000 bytes) of gzip, level 9. Reading in order without loss took 6 kB of the core and 1.4 kB of the page. */
+const budget = { wasm: 260, page: 24 };
 
 /** A module and every module it imports, each once. */
 function closure(entry, seen = new Set()) {

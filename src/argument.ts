@@ -50,13 +50,16 @@ function flag(argument: string, value: unknown): boolean {
 /** Largest priority. */
 const MAX_PRIORITY = 255;
 
+/** No limit at all: Infinity may be given. */
+const ENDLESS = Number.POSITIVE_INFINITY;
+
 /** What each member may be: a flag, or a whole number up to this. */
 type Members<T> = Record<keyof T, "flag" | number>;
 
 const SUBSCRIPTION: Members<SubscriptionData> = {
 	priority: MAX_PRIORITY,
 	ordered: "flag",
-	maxLatencyMs: ANY,
+	maxLatencyMs: ENDLESS,
 	groupStart: ANY,
 	groupEnd: ANY,
 	batchMs: ANY,
@@ -77,7 +80,10 @@ function members<T extends object>(argument: string, value: T, allowed: Members<
 	for (const name of Object.keys(allowed) as (keyof T & string)[]) {
 		const member = value[name];
 		const limit = allowed[name];
-		if (member !== undefined) checked[name] = limit === "flag" ? flag(name, member) : whole(name, member, limit);
+		if (member === undefined) continue;
+		if (limit === "flag") checked[name] = flag(name, member);
+		else if (limit === ENDLESS && member === ENDLESS) checked[name] = ENDLESS;
+		else checked[name] = whole(name, member, Math.min(limit as number, ANY));
 	}
 	return checked as T;
 }

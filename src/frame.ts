@@ -2,7 +2,7 @@ const decoder = new TextDecoder();
 
 /** Bytes as they were received. The payload is looked at where it arrived: nothing is copied until asked for. */
 export abstract class Payload {
-	/** In the track's timescale units; absent on untimed tracks. */
+	/** In the track's timescale units; absent on tracks that arrive untimed, which from moq-lite-05 on there are none of. */
 	readonly timestamp?: number;
 	readonly #buffer: ArrayBuffer;
 	readonly #offset: number;

@@ -34,7 +34,7 @@ export class GroupConsumer {
 		return this.#buffer.sequence;
 	}
 
-	/** Units per second of the frames' timestamps; undefined on an untimed track. */
+	/** Units per second of the frames' timestamps; undefined on a track that arrives untimed (before moq-lite-05). */
 	get timescale(): number | undefined {
 		return this.#buffer.timescale;
 	}

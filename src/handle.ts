@@ -1,4 +1,5 @@
 import { disposeBy } from "./dispose.ts";
+import { TypedEventTarget } from "./events.ts";
 
 /** What is behind a {@link Handle}; made by the library. */
 export interface Held {
@@ -6,12 +7,13 @@ export interface Held {
 	close(): void;
 }
 
-/** Something of the worker that a page holds until it is closed. */
-export abstract class Handle {
+/** Something of the worker that a page holds until it is closed. `Events`: what it tells, where it tells anything. */
+export abstract class Handle<Events extends object = Record<never, never>> extends TypedEventTarget<Events> {
 	readonly #held: Held;
 
 	/** Made by the library. */
 	protected constructor(held: Held) {
+		super();
 		this.#held = held;
 	}
 

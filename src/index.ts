@@ -11,6 +11,8 @@ export type {
 	AnnounceEvent,
 	BroadcastInfoData as BroadcastInfo,
 	CoreStats,
+	GapData as Gap,
+	GapReason,
 	SubscriptionData as Subscription,
 	TrackInfoData as TrackInfo,
 	Version,
@@ -59,10 +61,12 @@ export { Origin, Publication } from "./origin.ts";
 export type { FrameData, WriteOptions } from "./payload.ts";
 export { Pending, type PendingStart, type PendingStatus, type WaitOptions } from "./pending.ts";
 export { type Answerable, DynamicRequest } from "./question.ts";
+export type { FrameStream } from "./reader/frame-stream.ts";
+export type { SubscriberStats } from "./reader/gap.ts";
 export type { RejectReason } from "./reason.ts";
 export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./runtime.ts";
 export type { Token } from "./token.ts";
 export { type FetchOptions, PendingSubscription, TrackConsumer } from "./track-consumer.ts";
 export { type FrameInit, TrackProducer } from "./track-producer.ts";
 export { BroadcastDynamic, TrackRequest } from "./track-request.ts";
-export { TrackSubscriber } from "./track-subscriber.ts";
+export { TrackSubscriber, type TrackSubscriberEventMap } from "./track-subscriber.ts";

@@ -1,4 +1,4 @@
-import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
+import type { GapData, SubscriptionData, TrackInfoData } from "../worker/protocol/model.ts";
 import type { Anchor } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { keeping } from "./collected.ts";
@@ -8,6 +8,8 @@ import { type GroupConsumer, groupConsumer } from "./group-consumer.ts";
 import { Handle } from "./handle.ts";
 import { iteration, step } from "./iteration.ts";
 import { Pending, type WaitOptions } from "./pending.ts";
+import { type FrameStream, frameStream } from "./reader/frame-stream.ts";
+import { gapOf, type SubscriberStats } from "./reader/gap.ts";
 import type { GroupBuffer } from "./reader/group-buffer.ts";
 import type { Lanes } from "./reader/lanes.ts";
 import type { TrackReader } from "./reader/track-reader.ts";
@@ -24,20 +26,27 @@ export interface SubscriptionState {
 /** Makes the object users hold. */
 export let trackSubscriber: (state: SubscriptionState, info: TrackInfoData) => TrackSubscriber;
 
-/** Kinds of a group's end that a flat stream of fresh frames passes over. */
+/** Kinds of a group's end that a flat stream of frames passes over. */
 const SKIPPED: ReadonlySet<string> = new Set(["old", "lagged", "evicted", "dropped", "cancelled"]);
 
+/** Events of a {@link TrackSubscriber}: a `CustomEvent` whose `detail` is of this type. */
+export interface TrackSubscriberEventMap {
+	/** Groups are missing. Comes after the group before them was given out and before the one behind them is. */
+	gap: GapData;
+}
+
 /**
- * A live subscription. Groups come out in the order of their sequence ({@link TrackSubscriber.nextGroup}, iteration) or
- * of their arrival ({@link TrackSubscriber.recvGroup}), whichever was called last; each is given out once, to whoever asks first.
+ * A live subscription. Groups are given out in the order of their sequence ({@link TrackSubscriber.nextGroup}, iteration,
+ * {@link TrackSubscriber.frames}, {@link TrackSubscriber.readFrame}) or of their arrival ({@link TrackSubscriber.recvGroup}),
+ * whichever was called last; each once, to the call that asks first.
  *
- * With `maxLatencyMs` a group may run out of time while it is read: its iteration throws a MoqError of kind `old`, and the
- * next group goes on. {@link TrackSubscriber.frames} passes over such groups by itself.
+ * In the order of sequence a group that is missing is waited for, at most `maxLatencyMs` from the arrival of a later one. Then
+ * a `gap` event says which groups are missing and why, and reading goes on behind them. A group that stops arriving is given up by the same
+ * rule: its iteration throws a MoqError of kind `old`, {@link TrackSubscriber.frames} tells a gap.
  *
- * Frames that are not read stay in the worker beyond a window of 64 frames or 4 MiB, and age there by the track's
- * rules. A group that was taken and not looked at gives way when later groups are waited for and the window is full.
+ * Frames that are not read stay in the worker beyond a window of 64 frames or 4 MiB, as long as the track keeps groups.
  */
-export class TrackSubscriber extends Handle {
+export class TrackSubscriber extends Handle<TrackSubscriberEventMap> {
 	readonly #state: SubscriptionState;
 	/** The properties the publisher gave the track. */
 	readonly info: Readonly<TrackInfoData>;
@@ -46,6 +55,9 @@ export class TrackSubscriber extends Handle {
 		super(state.anchor);
 		this.#state = state;
 		this.info = info;
+		// Weakly: what is behind this object must not keep it from being collected.
+		const told = new WeakRef(this);
+		state.lanes.onGap = (gap) => told.deref()?.emit("gap", gap);
 		state.anchor.hold(this, "a TrackSubscriber was collected without close(): it kept receiving until then");
 	}
 
@@ -102,12 +114,17 @@ export class TrackSubscriber extends Handle {
 		this.#state.reader.post(sequence === undefined ? { type: "endAt" } : { type: "endAt", sequence });
 	}
 
-	/** The next group in the order of sequences; groups that come late are skipped. Undefined: the track is finished. */
+	/** What it gave so far: groups, gaps, and how many groups are missing in those. */
+	stats(): SubscriberStats {
+		return { ...this.#state.lanes.stats };
+	}
+
+	/** The next group in the order of sequences; missing ones are waited for. Undefined: the track is finished. */
 	nextGroup(options?: WaitOptions): Pending<GroupConsumer | undefined> {
 		return this.#state.lanes.readNext((group) => this.#consumer(group), options);
 	}
 
-	/** The next group in the order of arrival, none of them late. Undefined: the track is finished. */
+	/** The next group in the order of arrival; none is waited for, and none comes too late. Undefined: the track is finished. */
 	recvGroup(options?: WaitOptions): Pending<GroupConsumer | undefined> {
 		return this.#state.lanes.readAny((group) => this.#consumer(group), options);
 	}
@@ -127,7 +144,7 @@ export class TrackSubscriber extends Handle {
 		);
 	}
 
-	/** The first frame of the next group that has one; the rest of that group is dropped. For one-frame groups. */
+	/** The first frame of the next group in the order of sequences that has one; the rest of that group is dropped. For one-frame groups. */
 	readFrame(options?: WaitOptions): Pending<Frame | undefined> {
 		return this.#state.lanes.readFrame(options);
 	}
@@ -154,27 +171,22 @@ export class TrackSubscriber extends Handle {
 	}
 
 	/**
-	 * All frames in one stream, group after group; a group that was given up on is passed over. Nothing is read ahead.
-	 * Cancelling the stream unsubscribes.
+	 * All frames in one stream, group after group in the order of sequences; a group that is given up is told as a gap, like one that is
+	 * missing. Nothing is read ahead. Cancelling the stream unsubscribes.
 	 */
-	frames(): ReadableStream<Frame> {
+	frames(): FrameStream {
+		const { lanes } = this.#state;
 		let group: GroupBuffer | undefined;
-		const pull = async (controller: ReadableStreamDefaultController<Frame>) => {
+		const next = async () => {
 			for (;;) {
-				group ??= await this.#state.lanes.next();
-				if (!group) {
-					controller.close();
-					return;
-				}
-				const frame = await fresh(group);
-				if (frame) {
-					controller.enqueue(frame);
-					return;
-				}
+				group ??= await lanes.next();
+				if (!group) return undefined;
+				const frame = await fresh(group, lanes);
+				if (frame) return frame;
 				group = undefined;
 			}
 		};
-		return new ReadableStream({ pull, cancel: () => this.close() }, { highWaterMark: 0 });
+		return frameStream(next, () => this.close());
 	}
 }
 
@@ -184,11 +196,13 @@ export function update(state: SubscriptionState, prefs: SubscriptionData): void 
 	state.reader.post({ type: "update", prefs: state.prefs });
 }
 
-async function fresh(group: GroupBuffer): Promise<Frame | undefined> {
+/** The next frame of a group, if there is one. */
+async function fresh(group: GroupBuffer, lanes: Lanes): Promise<Frame | undefined> {
 	try {
 		return await group.next();
 	} catch (error) {
-		if (error instanceof MoqError && SKIPPED.has(error.kind)) return undefined;
-		throw error;
+		if (!(error instanceof MoqError && SKIPPED.has(error.kind))) throw error;
+		lanes.tell(gapOf(group, error));
+		return undefined;
 	}
 }

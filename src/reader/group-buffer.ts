@@ -1,5 +1,5 @@
 import type { Batch } from "../../worker/protocol/batch.ts";
-import { READ_FRAMES_MAX } from "../../worker/protocol/limits.ts";
+import { READ_FRAMES_MAX, UNREAD_GROUPS } from "../../worker/protocol/limits.ts";
 import { failure, type MoqError } from "../error.ts";
 import { Frame } from "../frame.ts";
 import { step } from "../iteration.ts";
@@ -63,6 +63,11 @@ export class GroupBuffer {
 
 	get isOpen(): boolean {
 		return this.#end.type === "open";
+	}
+
+	/** What it failed with. */
+	get error(): MoqError | undefined {
+		return this.#end.type === "failed" ? this.#end.error : undefined;
 	}
 
 	get isAwaited(): boolean {
@@ -161,7 +166,9 @@ export class GroupBuffer {
 
 	/** Give it up because the reader fell behind: what is here is dropped, reading it later says so. */
 	lag(): void {
-		const message = `group ${this.sequence} was not read while later groups were waited for, and was dropped`;
+		const message =
+			`group ${this.sequence} was taken and not read while ${UNREAD_GROUPS} later groups were, which is the most that ` +
+			"this page keeps of one subscription: read or close a group before taking so many more";
 		this.#drop(failure("lagged", message));
 	}
 

@@ -1,28 +1,34 @@
-import { DATAGRAM_BACKLOG } from "../../worker/protocol/limits.ts";
-import type { MoqError } from "../error.ts";
+import { DATAGRAM_BACKLOG, UNREAD_GROUPS } from "../../worker/protocol/limits.ts";
+import type { GapData } from "../../worker/protocol/model.ts";
+import { failure, type MoqError } from "../error.ts";
 import type { Datagram, Frame } from "../frame.ts";
 import { Line } from "../line.ts";
 import type { Pending, WaitOptions } from "../pending.ts";
-import type { GroupBuffer } from "./group-buffer.ts";
+import { Backlog } from "./backlog.ts";
+import { gapOf, type SubscriberStats } from "./gap.ts";
+import { GroupBuffer } from "./group-buffer.ts";
 import type { ReaderListener, TrackReader } from "./track-reader.ts";
 
 type End = { type: "open" } | { type: "finished" } | { type: "failed"; error: MoqError };
 
 /**
  * The groups of one subscription that arrived and were not given out, and the ways to ask for them. Each group is given
- * out once, to whoever asks first.
+ * out once, to the reader that asks first.
  */
 export class Lanes implements ReaderListener {
 	/** Set right after construction: the two know each other. */
 	reader: TrackReader | undefined;
+	/** Called with each gap, before the group behind it is given out. */
+	onGap: ((gap: GapData) => void) | undefined;
 	/** Highest sequence that began here. */
 	latest: number | undefined;
+	/** What was given out and what was told to be missing. */
+	readonly stats: SubscriberStats = { groups: 0, gaps: 0, missing: 0 };
 	/** Called when nothing follows at all. */
 	readonly #ended: (error: MoqError | undefined) => void;
-	/** In arrival order. */
-	readonly #waiting: GroupBuffer[] = [];
+	readonly #backlog = new Backlog(() => this.reader?.read(1, 0));
 	/** Given out and not yet read to the end, oldest first. */
-	readonly #given = new Set<GroupBuffer>();
+	readonly #open = new Set<GroupBuffer>();
 	readonly #next = new Line<GroupBuffer | undefined>();
 	readonly #recv = new Line<GroupBuffer | undefined>();
 	readonly #frame = new Line<Frame | undefined>();
@@ -30,14 +36,12 @@ export class Lanes implements ReaderListener {
 	/** Not read yet, oldest first. */
 	readonly #datagrams: Datagram[] = [];
 	#isDatagramWanted = false;
-	/** Somebody has asked for a group, or for frames. */
-	#isGroupWanted = false;
+	/** Groups are read one after the other, in some order. */
+	#isRead = false;
 	/** The worker starts groups in the order of their arrival. */
 	#isByArrival = false;
 	readonly #bySequence = new Map<number, Line<GroupBuffer | undefined>>();
 	readonly #finished = new Line<number>();
-	/** Groups below this are late for those who read in order. */
-	#floor = 0;
 	#final: number | undefined;
 	#end: End = { type: "open" };
 	#isNextWanted = false;
@@ -46,7 +50,7 @@ export class Lanes implements ReaderListener {
 		this.#ended = ended;
 	}
 
-	/** In sequence order, late ones skipped. Undefined: the track is finished. */
+	/** In sequence order. Undefined: the track is finished. */
 	next(): Promise<GroupBuffer | undefined> {
 		this.#order(false);
 		return this.#next.next(
@@ -82,9 +86,8 @@ export class Lanes implements ReaderListener {
 		return this.#read(this.#datagram, () => this.#takeDatagram(), undefined, options);
 	}
 
-	/** The group with this sequence, once it begins. Undefined: it is past the end of the track. */
+	/** The group with this sequence, once it begins. Undefined: it is beyond the end of the track. */
 	readGroup<R>(sequence: number, map: (group: GroupBuffer | undefined) => R, options?: WaitOptions): Pending<R> {
-		this.#isGroupWanted = true;
 		let line = this.#bySequence.get(sequence);
 		if (!line) {
 			line = new Line();
@@ -100,30 +103,40 @@ export class Lanes implements ReaderListener {
 		return this.#finished.wait();
 	}
 
+	/** Groups will not be given out: tell and count them. */
+	tell(gap: GapData): void {
+		this.stats.gaps++;
+		this.stats.missing += gap.to - gap.from + 1;
+		this.onGap?.(gap);
+	}
+
 	group(group: GroupBuffer): void {
-		this.#waiting.push(group);
+		this.#backlog.push(group);
 		this.#isNextWanted = false;
 		if (this.latest === undefined || group.sequence > this.latest) this.latest = group.sequence;
 		this.#serve();
 	}
 
+	gap(gap: GapData): void {
+		this.#backlog.push(gap);
+		this.#isNextWanted = false;
+		this.#serve();
+	}
+
 	datagram(datagram: Datagram): void {
 		this.#datagrams.push(datagram);
-		// Nobody keeps up: the oldest is lost, as on the network.
+		this.#isNextWanted = false;
+		// The page does not keep up: the oldest is lost, as on the network.
 		if (this.#datagrams.length > DATAGRAM_BACKLOG) this.#takeDatagram();
 	}
 
+	left(group: GroupBuffer): void {
+		this.#open.delete(group);
+	}
+
 	batch(): void {
-		const { reader } = this;
-		// Who reads datagrams and no groups does not let the groups they come as use up the window.
-		if (this.#isDatagramWanted && !this.#isGroupWanted) {
-			while (reader?.isExhausted) {
-				const group = this.#bypassed();
-				if (!group) break;
-				group.lag();
-				reader.flush();
-			}
-		}
+		// A page that reads datagrams alone does not let the groups they come as use up the window.
+		if (this.#isDatagramWanted && !this.#isRead && this.#bySequence.size === 0) this.#passBy();
 		this.#serve();
 		if (this.#isAwaited) this.#hungry();
 	}
@@ -146,11 +159,11 @@ export class Lanes implements ReaderListener {
 		this.#ended(error);
 	}
 
-	/** Send everybody who waits away. Groups that were given out keep what has arrived of them. */
+	/** Send all readers away. Groups that were given out keep what has arrived of them. */
 	close(error: MoqError): void {
-		const unread = this.#waiting.splice(0);
-		const given = [...this.#given];
-		this.#given.clear();
+		const unread = this.#backlog.clear();
+		const given = [...this.#open];
+		this.#open.clear();
 		this.#end = { type: "failed", error };
 		this.#datagrams.length = 0;
 		for (const group of unread) group.close();
@@ -182,7 +195,7 @@ export class Lanes implements ReaderListener {
 		return line.read({ take, wake: () => this.#hungry(), map }, options);
 	}
 
-	/** Give what is there to those who wait for it. */
+	/** Give what is there to the readers that wait for it. */
 	#serve(): void {
 		for (const [sequence, line] of this.#bySequence) {
 			serve(line, () => this.#takeSequence(sequence));
@@ -195,34 +208,63 @@ export class Lanes implements ReaderListener {
 	}
 
 	/**
-	 * Somebody waits for a group and none is there. When that is because unread frames use up the credit, the oldest
-	 * group that was given out and never looked at has to go: otherwise the wait would not end.
+	 * A reader waits and nothing is there for it. When that is because unread frames use up the credit, one more record is asked
+	 * for past it: otherwise the wait would not end. Nothing is lost by that, up to a number of groups.
 	 */
 	#hungry(): void {
 		const { reader } = this;
 		if (!reader?.isExhausted || this.#end.type !== "open") return;
 		reader.flush();
-		while (reader.isExhausted) {
-			const victim = this.#oldestUnread() ?? this.#bypassed();
-			if (!victim) break;
-			victim.lag();
-			reader.flush();
+		// A reader of one sequence or of datagrams has no use for the others.
+		if (!this.#isRead) this.#passBy();
+		if (this.#unread >= UNREAD_GROUPS) this.#giveUp(this.#oldestUnread() ?? this.#bypassed());
+		if (!reader.isExhausted) return;
+		// The first frame is that of the lowest group, not of the next.
+		const lowest = this.#frame.isEmpty ? undefined : this.#backlog.lowest;
+		if (lowest instanceof GroupBuffer) reader.hungry(lowest);
+		else if (!this.#isNextWanted) {
+			this.#isNextWanted = true;
+			reader.post({ type: "want", gid: 0 });
 		}
-		if (!reader.isExhausted || this.#isNextWanted) return;
-		this.#isNextWanted = true;
-		reader.post({ type: "want", gid: 0 });
+	}
+
+	/** Groups nothing was read of. */
+	get #unread(): number {
+		let unread = this.#backlog.length;
+		for (const group of this.#open) if (!group.isTouched) unread++;
+		return unread;
+	}
+
+	/** Give up groups that were not asked for until there is credit. */
+	#passBy(): void {
+		while (this.reader?.isExhausted && this.#giveUp(this.#bypassed()));
+	}
+
+	#giveUp(group: GroupBuffer | undefined): boolean {
+		group?.lag();
+		this.reader?.flush();
+		return group !== undefined;
 	}
 
 	#oldestUnread(): GroupBuffer | undefined {
-		for (const group of this.#given) {
-			if (group.frames === 0 && !group.isOpen) this.#given.delete(group);
-			else if (group.frames > 0 && !group.isTouched) return group;
+		for (const group of this.#open) if (!group.isTouched) return group;
+		return undefined;
+	}
+
+	/** The group that arrived first, taken away from readers that may still ask for it, who are told. */
+	#bypassed(): GroupBuffer | undefined {
+		for (let item = this.#backlog.first; item; item = this.#backlog.first) {
+			this.#backlog.pass(item);
+			const gap =
+				item instanceof GroupBuffer ? { from: item.sequence, to: item.sequence, reason: "lagged" as const } : item;
+			if (this.#isRead) this.tell(gap);
+			if (item instanceof GroupBuffer) return item;
 		}
 		return undefined;
 	}
 
 	#order(isByArrival: boolean): void {
-		this.#isGroupWanted = true;
+		this.#isRead = true;
 		if (this.#isByArrival === isByArrival) return;
 		this.#isByArrival = isByArrival;
 		this.reader?.post({ type: "order", arrival: isByArrival });
@@ -235,13 +277,6 @@ export class Lanes implements ReaderListener {
 		return { item: datagram };
 	}
 
-	/** Who waits for one sequence, or for a datagram, passes the groups by that nobody asked for yet. */
-	#bypassed(): GroupBuffer | undefined {
-		const group = this.#waiting[0];
-		if (group) this.#discard(group);
-		return group;
-	}
-
 	/** What an empty lane means: nothing yet, or nothing any more. */
 	#none(): { item: undefined } | undefined {
 		if (this.#end.type === "finished") return { item: undefined };
@@ -250,55 +285,59 @@ export class Lanes implements ReaderListener {
 	}
 
 	#takeNext(): { item: GroupBuffer | undefined } | undefined {
-		const group = this.#smallest(() => true);
-		return group ? { item: this.#give(group) } : this.#none();
+		const group = this.#lowest();
+		if (!group) return this.#none();
+		this.#backlog.pass(group);
+		return { item: this.#give(group) };
 	}
 
 	#takeAny(): { item: GroupBuffer | undefined } | undefined {
-		const group = this.#waiting[0];
-		return group ? { item: this.#give(group) } : this.#none();
+		for (let item = this.#backlog.first; item; item = this.#backlog.first) {
+			this.#backlog.take(item);
+			if (item instanceof GroupBuffer) return { item: this.#give(item) };
+			this.tell(item);
+		}
+		return this.#none();
 	}
 
 	#takeSequence(sequence: number): { item: GroupBuffer | undefined } | undefined {
-		const group = this.#waiting.find((candidate) => candidate.sequence === sequence);
-		return group ? { item: this.#give(group) } : this.#none();
+		const group = this.#backlog.group(sequence);
+		if (!group) {
+			if (this.#isByArrival || !this.#backlog.isPast(sequence)) return this.#none();
+			throw failure("old", `group ${sequence} is missing, or was given out: the subscription goes on behind it`);
+		}
+		this.#backlog.take(group);
+		return { item: this.#give(group) };
 	}
 
 	#takeFrame(): { item: Frame | undefined } | undefined {
-		for (const group of [...this.#waiting]) if (!group.isOpen && group.frames === 0) this.#discard(group);
-		const group = this.#smallest((candidate) => candidate.frames > 0);
-		if (!group) return this.#waiting.length > 0 ? undefined : this.#none();
-		const frame = this.#give(group).takeFirst();
-		group.close();
-		return { item: frame };
-	}
-
-	/** The lowest sequence that is not late. Those that are late give their credit back. */
-	#smallest(isReady: (group: GroupBuffer) => boolean): GroupBuffer | undefined {
-		let smallest: GroupBuffer | undefined;
-		for (const group of [...this.#waiting]) {
-			if (group.sequence < this.#floor) {
-				this.#discard(group);
+		for (let group = this.#lowest(); group; group = this.#lowest()) {
+			if (group.frames === 0 && group.isOpen) return undefined;
+			this.#backlog.pass(group);
+			if (group.frames > 0) {
+				const frame = this.#give(group).takeFirst();
 				group.close();
-			} else if (isReady(group) && (!smallest || group.sequence < smallest.sequence)) smallest = group;
+				return { item: frame };
+			}
+			// A group that is complete without a frame has nothing to miss.
+			if (group.error) this.tell(gapOf(group, group.error));
 		}
-		return smallest;
+		return this.#none();
 	}
 
-	/** Take it off the list. What the group itself cost, next to its frames, is given back. */
-	#discard(group: GroupBuffer): void {
-		this.#waiting.splice(this.#waiting.indexOf(group), 1);
-		this.reader?.read(1, 0);
+	/** The lowest group that is here; gaps before it are told. */
+	#lowest(): GroupBuffer | undefined {
+		for (let item = this.#backlog.lowest; item; item = this.#backlog.lowest) {
+			if (item instanceof GroupBuffer) return item;
+			this.#backlog.pass(item);
+			this.tell(item);
+		}
+		return undefined;
 	}
 
 	#give(group: GroupBuffer): GroupBuffer {
-		this.#discard(group);
-		this.#floor = Math.max(this.#floor, group.sequence + 1);
-		if (group.isOpen || group.frames > 0) this.#given.add(group);
-		for (const old of this.#given) {
-			if (old.isOpen || old.frames > 0) break;
-			this.#given.delete(old);
-		}
+		this.stats.groups++;
+		if (group.isOpen || group.frames > 0) this.#open.add(group);
 		return group;
 	}
 }

@@ -1,6 +1,7 @@
 import { Batch, RecordType } from "../../worker/protocol/batch.ts";
 import type { ErrorData } from "../../worker/protocol/error.ts";
 import type { Window } from "../../worker/protocol/limits.ts";
+import type { GapData } from "../../worker/protocol/model.ts";
 import type { ReaderEvent, ReaderRequest } from "../../worker/protocol/port.ts";
 import { errorFrom, failure, type MoqError } from "../error.ts";
 import { Datagram } from "../frame.ts";
@@ -11,6 +12,10 @@ import { GroupBuffer, type GroupOwner } from "./group-buffer.ts";
 export interface ReaderListener {
 	/** A group began. */
 	group(group: GroupBuffer): void;
+	/** Groups that will not be given out in order. Costs as much credit as a group. */
+	gap?(gap: GapData): void;
+	/** A group that began has nothing left to be read. */
+	left?(group: GroupBuffer): void;
 	/** A datagram came. */
 	datagram?(datagram: Datagram): void;
 	/** A batch was taken in: frames may be there for somebody who waits. */
@@ -71,6 +76,7 @@ export class TrackReader implements GroupOwner {
 
 	left(group: GroupBuffer, isOpen: boolean): void {
 		this.#groups.delete(group.gid);
+		this.#listener.left?.(group);
 		if (isOpen) this.post({ type: "skip", gid: group.gid });
 	}
 
@@ -137,6 +143,9 @@ export class TrackReader implements GroupOwner {
 					payload += batch.c(record);
 					break;
 				}
+				case RecordType.gap:
+					this.#listener.gap?.({ from: batch.b(record), to: batch.d(record), reason: batch.reason(record) });
+					break;
 				case RecordType.trackEnd: {
 					const final = batch.b(record);
 					const error = batch.c(record) > 0 ? errorAt(batch, record, payload) : undefined;

@@ -1,5 +1,6 @@
-import { BATCH_HEADER_BYTES, RECORD_BYTES, RecordType } from "../../worker/protocol/batch.ts";
+import { BATCH_HEADER_BYTES, GAP_REASONS, RECORD_BYTES, RecordType } from "../../worker/protocol/batch.ts";
 import type { ErrorData } from "../../worker/protocol/error.ts";
+import type { GapReason } from "../../worker/protocol/model.ts";
 import type { ReaderEvent } from "../../worker/protocol/port.ts";
 
 interface Entry {
@@ -43,6 +44,11 @@ export class BatchWriter {
 	trackEnd(final: number, error?: ErrorData): this {
 		const payload = error ? new TextEncoder().encode(JSON.stringify(error)) : NOTHING;
 		return this.#add(RecordType.trackEnd, 0, final, payload.byteLength, 0, payload);
+	}
+
+	gap(from: number, to: number, reason: GapReason): this {
+		this.#frames++;
+		return this.#add(RecordType.gap, 0, from, GAP_REASONS.indexOf(reason), to);
 	}
 
 	/** Post it as one message. */

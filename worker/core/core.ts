@@ -385,8 +385,8 @@ function reason(error: Rejection): [kind: string, code: number] {
 function preferences(prefs: SubscriptionData): [number, boolean, number, number, number, number] {
 	return [
 		prefs.priority ?? 0,
-		prefs.ordered ?? false,
-		prefs.maxLatencyMs ?? 0,
+		prefs.ordered ?? true,
+		prefs.maxLatencyMs ?? Number.POSITIVE_INFINITY,
 		prefs.groupStart ?? NONE,
 		prefs.groupEnd ?? NONE,
 		prefs.batchMs ?? 0,

@@ -30,7 +30,8 @@ export class CatalogWatch {
 			core,
 			broadcast,
 			CATALOG_TRACK,
-			{ priority: CATALOG_PRIORITY },
+			// The newest catalog is the only one that counts.
+			{ priority: CATALOG_PRIORITY, ordered: false, maxLatencyMs: 0 },
 			{
 				group: (gid, sequence, firstFrame) => {
 					this.#groups.set(gid, { sequence, index: firstFrame });

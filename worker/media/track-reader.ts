@@ -50,6 +50,8 @@ export class TrackReader {
 			},
 		});
 		this.#subscription = pending.handle;
+		// The owner puts groups in order by its own clock: a missing one holds back none that is here.
+		core.setOrder(this.#subscription, true);
 		core.grant(this.#subscription, READER_WINDOW.frames, READER_WINDOW.bytes);
 	}
 
@@ -110,6 +112,12 @@ export class TrackReader {
 				case "trackEnd":
 					// The end of the subscription says the same once the open groups are over.
 					break;
+				case "gap":
+				case "datagram":
+					// Neither was asked for.
+					break;
+				default:
+					record satisfies never;
 			}
 		}
 	}

@@ -61,7 +61,7 @@ export class VideoTrack {
 			core,
 			broadcast,
 			name,
-			{ priority: VIDEO_PRIORITY, maxLatencyMs: BUDGET_MS },
+			{ priority: VIDEO_PRIORITY, ordered: false, maxLatencyMs: BUDGET_MS },
 			{
 				group: (gid, sequence, firstFrame) => this.#queue.open(gid, sequence, firstFrame),
 				frame: (gid, data) => this.#frame(gid, data),

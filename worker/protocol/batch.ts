@@ -5,6 +5,8 @@
  * order of the records that have one. A record is u8 type, u8 flags (zero), u16 zero, u32 gid, f64 b, f64 c, f64 d.
  */
 
+import type { GapReason } from "./model.ts";
+
 /** Bytes before the first record. */
 export const BATCH_HEADER_BYTES = 8;
 /** Bytes of one record. */
@@ -27,7 +29,15 @@ export const RecordType = {
 	trackEnd: 5,
 	/** A datagram. b = timestamp (NaN: none), c = payload bytes, d = sequence. */
 	datagram: 6,
+	/**
+	 * Groups that a read in order does not give out; in its place between the groups around it. b = first sequence, c = reason by its
+	 * place in {@link GAP_REASONS} (there is no payload), d = last sequence. Costs as much credit as a group.
+	 */
+	gap: 7,
 } as const;
+
+/** Reasons of a gap by their number in a record. */
+export const GAP_REASONS: readonly GapReason[] = ["late", "reset", "declared", "jump", "full", "expired", "ended"];
 
 /** Records by index, for a reader that keeps frames where they arrived and looks at them later, or never. */
 export class Batch {
@@ -49,6 +59,13 @@ export class Batch {
 		return BATCH_HEADER_BYTES + this.count * RECORD_BYTES;
 	}
 
+	/** The reason of a gap. */
+	reason(index: number): GapReason {
+		const reason = GAP_REASONS[this.c(index)];
+		if (!reason) throw new RangeError(`batch record ${index} has an unknown reason`);
+		return reason;
+	}
+
 	/** One of {@link RecordType}. */
 	type(index: number): number {
 		return this.#view.getUint8(BATCH_HEADER_BYTES + index * RECORD_BYTES);
@@ -58,17 +75,17 @@ export class Batch {
 		return this.#view.getUint32(BATCH_HEADER_BYTES + index * RECORD_BYTES + 4, true);
 	}
 
-	/** The first number of a record: sequence, timestamp, or count. */
+	/** The first number of a record: sequence, timestamp, count, or first sequence of a gap. */
 	b(index: number): number {
 		return this.#view.getFloat64(BATCH_HEADER_BYTES + index * RECORD_BYTES + 8, true);
 	}
 
-	/** The second: timescale, or payload bytes. */
+	/** The second: timescale, payload bytes, or the reason of a gap. */
 	c(index: number): number {
 		return this.#view.getFloat64(BATCH_HEADER_BYTES + index * RECORD_BYTES + 16, true);
 	}
 
-	/** The third: index of a group's first frame, or sequence of a datagram. */
+	/** The third: index of a group's first frame, sequence of a datagram, or last sequence of a gap. */
 	d(index: number): number {
 		return this.#view.getFloat64(BATCH_HEADER_BYTES + index * RECORD_BYTES + 24, true);
 	}
@@ -81,7 +98,8 @@ export type BatchRecord =
 	| { type: "groupEnd"; gid: number; frames: number }
 	| { type: "groupError"; gid: number; error: Uint8Array<ArrayBuffer> }
 	| { type: "trackEnd"; error: Uint8Array<ArrayBuffer> | undefined }
-	| { type: "datagram"; sequence: number; timestamp: number | undefined; data: Uint8Array<ArrayBuffer> };
+	| { type: "datagram"; sequence: number; timestamp: number | undefined; data: Uint8Array<ArrayBuffer> }
+	| { type: "gap"; from: number; to: number; reason: GapReason };
 
 /**
  * Walk a batch in order. Payloads are views into `buffer`, made one at a time as they are reached.
@@ -118,6 +136,9 @@ export function* readBatch(buffer: ArrayBuffer): Generator<BatchRecord, void, un
 				break;
 			case RecordType.datagram:
 				yield { type: "datagram", sequence: batch.d(index), timestamp, data: bytes(index) };
+				break;
+			case RecordType.gap:
+				yield { type: "gap", from: b, to: batch.d(index), reason: batch.reason(index) };
 				break;
 			default:
 				throw new RangeError(`batch record ${index} has an unknown type`);

@@ -18,6 +18,12 @@ export const READ_QUICK_MS = 50;
 /** Half a window that took longer than this halves it again. Far from the other, so that it settles. */
 export const READ_SLOW_MS = 250;
 
+/**
+ * Groups of one subscription that a page may take, or let lie, without reading anything of them while it asks for more. Their
+ * frames stay in the worker once the window is full; what each costs beyond that is small, but not nothing.
+ */
+export const UNREAD_GROUPS = 1024;
+
 /** Page to worker, per published track. */
 export const WRITE_WINDOW: Window = { frames: 64, bytes: 4 * 1024 * 1024 };
 

@@ -23,13 +23,16 @@ export const DEFAULT_VERSIONS: readonly Version[] = [
 	"moq-lite-01",
 ];
 
-/** What a subscriber asks of the publisher. Absent fields take the defaults given here. */
+/** What a subscriber asks of the publisher. Absent fields take the defaults given here, which are those of a reader that wants all. */
 export interface SubscriptionData {
 	/** Higher preempts lower, 0…255. Default 0. */
 	priority?: number;
-	/** Prefer sequence order over newest first. Default false. */
+	/** Prefer sequence order over newest first. Default true. */
 	ordered?: boolean;
-	/** How long an older group is still waited for once a newer one exists. Default 0: skip at once. */
+	/**
+	 * How long an older group is still waited for once a newer one exists. 0: only the newest group counts. Absent or Infinity: as
+	 * long as the publisher keeps groups (`cacheMs` of the track).
+	 */
 	maxLatencyMs?: number;
 	/** First group wanted; absent: the live edge. */
 	groupStart?: number;
@@ -37,6 +40,29 @@ export interface SubscriptionData {
 	groupEnd?: number;
 	/** Hold frames up to this long so that more travel in one message. Default 0. Local, never sent. */
 	batchMs?: number;
+}
+
+/**
+ * Why groups are missing from what is read in order:
+ * - `late`: they were waited for as long as `maxLatencyMs` and the cache of the track allow.
+ * - `reset`: they broke off, by their publisher or on the way.
+ * - `declared`: the publisher, or a relay on the way, said that they will not come.
+ * - `jump`: more than 1024 are missing in a row, which is not waited for.
+ * - `full`: more than 16 MiB wait behind them, which is what the worker holds back for one reader.
+ * - `expired`: they came, and left the cache of the track before they were read.
+ * - `ended`: the track is over without them.
+ * - `lagged`: they came, and gave way because the page let 1024 groups lie unread.
+ */
+export type GapReason = "late" | "reset" | "declared" | "jump" | "full" | "expired" | "ended" | "lagged";
+
+/** Groups that are not given out by a read in order. */
+export interface GapData {
+	/** Sequence of the first group that is missing. */
+	from: number;
+	/** Sequence of the last group that is missing. */
+	to: number;
+	/** Why, for the first of them. */
+	reason: GapReason;
 }
 
 /** The way a broadcast came by. */
@@ -47,7 +73,10 @@ export interface BroadcastInfoData {
 
 /** The fixed properties of a track. Absent fields take the defaults given here. */
 export interface TrackInfoData {
-	/** Units per second of frame timestamps; absent: untimed. */
+	/**
+	 * Units per second of frame timestamps; absent: untimed. From moq-lite-05 on an untimed track arrives as one in milliseconds
+	 * since it was made: the wire has no other way.
+	 */
 	timescale?: number;
 	/** How long groups that are not the newest stay in caches. Default 5000. */
 	cacheMs?: number;

@@ -91,7 +91,7 @@ test("a skipped group sends nothing more and the others go on", async () => {
 });
 
 test("a group that is overtaken and brings nothing more is given up, one within its latency is not", async () => {
-	const impatient = await read();
+	const impatient = await read({ maxLatencyMs: 0 });
 	const patient = await read({ maxLatencyMs: 60_000 });
 	for (const { handle } of [impatient, patient]) core.grant(handle, 100, 1000);
 	const { handle: group } = core.createGroup(track);
@@ -109,9 +109,53 @@ test("a group that is overtaken and brings nothing more is given up, one within 
 test("what errors weigh is not taken from the credit", async () => {
 	const { sink, handle } = await read();
 	core.grant(handle, 1, 1000);
-	core.abortGroup(core.createGroup(track).handle, { code: 9 });
+	const { handle: group } = core.createGroup(track);
+	await sink.until(() => sink.frames === 1);
+	core.abortGroup(group, { code: 9 });
 	await sink.until(() => sink.records.some((record) => record.type === "groupError"));
 	expect([sink.frames, sink.bytes]).toEqual([1, 0]);
+});
+
+test("a gap comes in its place and takes credit, one past the credit when it is wanted", async () => {
+	const { sink, handle } = await read({ maxLatencyMs: 50 });
+	core.grant(handle, 3, 1000);
+	for (const sequence of [0, 3]) core.finishGroup(core.createGroup(track, sequence).handle);
+	await sink.until(() => sink.frames === 3);
+	for (const sequence of [5, 7]) core.finishGroup(core.createGroup(track, sequence).handle);
+	await settle();
+	expect(sink.frames).toBe(3);
+	core.want(handle, 0);
+	await sink.until(() => sink.frames === 4);
+	core.want(handle, 0);
+	await sink.until(() => sink.frames === 5);
+	await settle();
+	const told = sink.records.filter((record) => record.type === "group" || record.type === "gap");
+	expect(told).toMatchObject([
+		{ sequence: 0 },
+		{ type: "gap", from: 1, to: 2, reason: "late" },
+		{ sequence: 3 },
+		{ type: "gap", from: 4, to: 4, reason: "late" },
+		{ sequence: 5 },
+	]);
+});
+
+test("what was read by arrival is no gap for a read in order", async () => {
+	const { sink, handle } = await read({ maxLatencyMs: 50 });
+	core.setOrder(handle, true);
+	core.grant(handle, 100, 1000);
+	for (const sequence of [4, 2]) core.finishGroup(core.createGroup(track, sequence).handle);
+	await sink.until(() => sink.frames === 2);
+	core.setOrder(handle, false);
+	for (const sequence of [7, 5]) core.finishGroup(core.createGroup(track, sequence).handle);
+	await sink.until(() => sink.frames === 5);
+	const told = sink.records.filter((record) => record.type === "group" || record.type === "gap");
+	expect(told).toMatchObject([
+		{ sequence: 4 },
+		{ sequence: 2 },
+		{ sequence: 5 },
+		{ type: "gap", from: 6, to: 6 },
+		{ sequence: 7 },
+	]);
 });
 
 test("the end of the track is told at once, unread groups or not", async () => {
@@ -239,7 +283,8 @@ test("demand is visible to the publisher", async () => {
 	expect(before).toMatchObject({ priority: 9 });
 	const changed = core.subscriptionChanged(track).result;
 	core.updateSubscription(handle, { priority: 3 });
-	expect(await changed).toMatchObject({ priority: 3, maxLatencyMs: 0 });
+	// The others are the defaults: all that the track keeps, in order.
+	expect(await changed).toEqual({ priority: 3, ordered: true, maxLatencyMs: 5000 });
 	const last = core.subscriptionChanged(track).result;
 	core.free(handle);
 	expect(await last).toBeNull();

@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { ClosedError, DroppedError, MoqError, UsageError } from "../../../src/error.ts";
+import type { Gap } from "../../../src/index.ts";
 import type { TrackConsumer } from "../../../src/track-consumer.ts";
 import type { TrackSubscriber } from "../../../src/track-subscriber.ts";
-import { READ_WINDOW } from "../../../worker/protocol/limits.ts";
+import { READ_WINDOW, UNREAD_GROUPS } from "../../../worker/protocol/limits.ts";
 import type { ReaderEvent, ReaderRequest } from "../../../worker/protocol/port.ts";
 import { BatchWriter } from "../../support/batch-writer.ts";
 import { Inbox, ScriptedPage, settled } from "../../support/scripted-control.ts";
@@ -33,6 +34,13 @@ async function subscribed(): Promise<{ subscriber: TrackSubscriber; port: Messag
 	call.resolve({});
 	const inbox = new Inbox<ReaderRequest>(call.args.port);
 	return { subscriber: await pending, port: call.args.port, inbox };
+}
+
+/** The gaps it tells from here on. */
+function gaps(subscriber: TrackSubscriber): Gap[] {
+	const told: Gap[] = [];
+	subscriber.addEventListener("gap", ({ detail }) => told.push(detail));
+	return told;
 }
 
 const texts = async (group: AsyncIterable<{ text(): string }>) => {
@@ -94,6 +102,16 @@ test("getGroup waits for its group and leaves the others to the rest", async () 
 	expect(subscriber.getGroup(-1).status).toBe("rejected");
 });
 
+test("waiting for a group that is missing, or was given out, has an end", async () => {
+	const { subscriber, port } = await subscribed();
+	const missing = subscriber.getGroup(1);
+	new BatchWriter().group(1, 0).groupEnd(1, 0).gap(1, 2, "late").group(2, 3).groupEnd(2, 0).send(port);
+	await expect(missing).rejects.toMatchObject({ kind: "old" });
+	await subscriber.nextGroup();
+	await expect(subscriber.getGroup(0)).rejects.toThrow(/group 0 is missing, or was given out/);
+	expect((await subscriber.getGroup(3))?.sequence).toBe(3);
+});
+
 test("frames carry timestamp, index and payload, and outlive the batch's other frames", async () => {
 	const { subscriber, port } = await subscribed();
 	new BatchWriter().group(1, 0, 1_000_000, 3).frame(1, '{"a":1}', 40).frame(1, "x", 80).groupEnd(1, 5).send(port);
@@ -138,24 +156,47 @@ test("credit that is due is given back at once to a reader that ran dry", async 
 	expect((await more)?.text()).toBe("more");
 });
 
-test("a group taken and never read gives way when the next group is waited for and the window is full", async () => {
+test("groups that are taken and not read keep their frames while later ones are taken", async () => {
 	const { subscriber, port, inbox } = await subscribed();
 	const batch = new BatchWriter().group(1, 0);
-	for (let index = 0; index < READ_WINDOW.frames - 1; index++) batch.frame(1, "x");
-	batch.send(port);
-	const stuck = await subscriber.nextGroup();
+	for (let index = 0; index < READ_WINDOW.frames - 1; index++) batch.frame(1, `${index}`);
+	batch.groupEnd(1, READ_WINDOW.frames - 1).send(port);
+	const kept = await subscriber.nextGroup();
 	const next = subscriber.nextGroup();
 	// What the taken group itself cost comes back first; one more frame fills the window again.
 	await inbox.find((request) => request.type === "grant" && request.frames === 1);
-	new BatchWriter().frame(1, "x").send(port);
+	new BatchWriter().group(2, 1).send(port);
+	await next;
+	const third = subscriber.nextGroup();
+	await inbox.find((request) => request.type === "grant" && request.frames === 1);
+	new BatchWriter().frame(2, "x").send(port);
+	await inbox.find((request) => request.type === "want" && request.gid === 0);
+	new BatchWriter().group(3, 2).send(port);
+	expect((await third)?.sequence).toBe(2);
+	expect(inbox.messages.some((request) => request.type === "skip")).toBe(false);
+	expect(kept && (await texts(kept))).toHaveLength(READ_WINDOW.frames - 1);
+});
+
+test("of very many groups that are taken and not read the oldest gives way, and says which limit that was", async () => {
+	const { subscriber, port, inbox } = await subscribed();
+	const batch = new BatchWriter().group(1, 0);
+	for (let index = 0; index < READ_WINDOW.frames * 2; index++) batch.frame(1, "x");
+	batch.send(port);
+	const stuck = await subscriber.nextGroup();
+	for (let gid = 2; gid <= UNREAD_GROUPS; gid++) {
+		const next = subscriber.nextGroup();
+		new BatchWriter().group(gid, gid - 1).send(port);
+		await next;
+	}
+	expect(inbox.messages.some((request) => request.type === "skip")).toBe(false);
+	const last = subscriber.nextGroup();
 	await inbox.find((request) => request.type === "skip" && request.gid === 1);
-	await inbox.find((request) => request.type === "grant" && request.frames >= READ_WINDOW.frames - 1);
-	new BatchWriter().group(2, 1).frame(2, "fresh").groupEnd(2, 1).send(port);
-	const group = await next;
-	expect(group && (await texts(group))).toEqual(["fresh"]);
+	new BatchWriter().group(UNREAD_GROUPS + 1, UNREAD_GROUPS).send(port);
+	expect((await last)?.sequence).toBe(UNREAD_GROUPS);
 	const error = await stuck?.readFrame().catch((reason: unknown) => reason);
 	expect(error).toBeInstanceOf(MoqError);
 	expect(error).toMatchObject({ kind: "lagged" });
+	expect(String(error)).toMatch(/group 0 .* 1024 later groups .* this page .* read or close/);
 });
 
 test("a group that is being read does not give way: the next one is asked for past the credit", async () => {
@@ -235,17 +276,105 @@ test("several reads of one group are served in turn, and one that is cancelled l
 	expect(second?.status).toBe("cancelled");
 });
 
-test("readFrame takes the first frame of the next group and drops the rest of that group", async () => {
+test("readFrame takes the first frame of each group in sequence, and drops the rest of it", async () => {
 	const { subscriber, port, inbox } = await subscribed();
-	new BatchWriter().group(1, 0).group(2, 1).frame(2, "first").frame(2, "second").send(port);
-	expect((await subscriber.readFrame())?.text()).toBe("first");
+	const told = gaps(subscriber);
+	const first = subscriber.readFrame();
+	new BatchWriter().group(1, 0).group(2, 1).frame(2, "second").frame(2, "more").send(port);
+	await settled();
+	expect(first.status).toBe("pending");
+	new BatchWriter().frame(1, "first").groupEnd(1, 1).send(port);
+	expect((await first)?.text()).toBe("first");
+	expect((await subscriber.readFrame())?.text()).toBe("second");
 	await inbox.find((request) => request.type === "skip" && request.gid === 2);
-	new BatchWriter().frame(1, "too late").group(3, 2).frame(3, "next").groupEnd(3, 1).send(port);
-	expect((await subscriber.readFrame())?.text()).toBe("next");
+	const third = subscriber.readFrame();
+	// One without a frame has nothing to miss; one that failed does.
+	new BatchWriter().group(3, 2).groupEnd(3, 0).group(4, 3).group(5, 4).frame(5, "fifth").send(port);
+	await settled();
+	expect(third.status).toBe("pending");
+	new BatchWriter().groupError(4, { kind: "dropped", message: "gone" }).send(port);
+	expect((await third)?.text()).toBe("fifth");
+	expect(told).toEqual([{ from: 3, to: 3, reason: "reset" }]);
 });
 
-test("the stream of frames passes over groups that were given up on", async () => {
+test("readFrame asks past the credit for the group whose turn it is", async () => {
+	const { subscriber, port, inbox } = await subscribed();
+	const frame = subscriber.readFrame();
+	const batch = new BatchWriter().group(1, 0).group(2, 1);
+	for (let index = 0; index < READ_WINDOW.frames - 2; index++) batch.frame(2, "x");
+	batch.send(port);
+	await inbox.find((request) => request.type === "want" && request.gid === 1);
+	new BatchWriter().frame(1, "wanted").send(port);
+	expect((await frame)?.text()).toBe("wanted");
+});
+
+test("a gap is told in its place, counted, and its credit given back", async () => {
+	const { subscriber, port, inbox } = await subscribed();
+	const order: unknown[] = [];
+	subscriber.addEventListener("gap", ({ detail }) => order.push(detail));
+	new BatchWriter()
+		.group(1, 4)
+		.groupEnd(1, 0)
+		.gap(5, 7, "late")
+		.gap(8, 8, "declared")
+		.group(2, 9)
+		.groupEnd(2, 0)
+		.send(port);
+	await settled();
+	order.push((await subscriber.nextGroup())?.sequence);
+	await settled();
+	expect(order).toEqual([4]);
+	order.push((await subscriber.nextGroup())?.sequence);
+	expect(order).toEqual([4, { from: 5, to: 7, reason: "late" }, { from: 8, to: 8, reason: "declared" }, 9]);
+	expect(subscriber.stats()).toEqual({ groups: 2, gaps: 2, missing: 4 });
+	const half = READ_WINDOW.frames / 2;
+	const batch = new BatchWriter();
+	for (let sequence = 10; sequence < 10 + half - 4; sequence++) batch.gap(sequence, sequence, "late");
+	batch.group(3, 100).groupEnd(3, 0).send(port);
+	await subscriber.nextGroup();
+	expect(await inbox.find((request) => request.type === "grant")).toMatchObject({ frames: half });
+});
+
+test("a gap at the end of a track is told before the end, and to a reader that waits at once", async () => {
 	const { subscriber, port } = await subscribed();
+	const told = gaps(subscriber);
+	const next = subscriber.nextGroup();
+	new BatchWriter().gap(0, 2, "expired").send(port);
+	await settled();
+	expect(told).toEqual([{ from: 0, to: 2, reason: "expired" }]);
+	expect(next.status).toBe("pending");
+	new BatchWriter().gap(3, 3, "jump").trackEnd(4).send(port);
+	expect(await next).toBeUndefined();
+	expect(told).toHaveLength(2);
+	expect(subscriber.stats()).toEqual({ groups: 0, gaps: 2, missing: 4 });
+});
+
+test("a listener for gaps may close the subscription", async () => {
+	const { subscriber, port } = await subscribed();
+	subscriber.addEventListener("gap", () => subscriber.close());
+	const next = subscriber.nextGroup();
+	new BatchWriter().gap(0, 2, "late").group(1, 3).groupEnd(1, 0).send(port);
+	await expect(next).rejects.toBeInstanceOf(ClosedError);
+});
+
+test("waiting for one group passes none by that is read in order", async () => {
+	const { subscriber, port, inbox } = await subscribed();
+	new BatchWriter().group(1, 0).groupEnd(1, 0).send(port);
+	await subscriber.nextGroup();
+	const far = subscriber.getGroup(90);
+	const batch = new BatchWriter();
+	for (let gid = 2; gid < READ_WINDOW.frames + 3; gid++) batch.group(gid, gid - 1).groupEnd(gid, 0);
+	batch.send(port);
+	await inbox.find((request) => request.type === "want" && request.gid === 0);
+	new BatchWriter().group(99, 90).groupEnd(99, 0).send(port);
+	expect((await far)?.sequence).toBe(90);
+	for (let sequence = 1; sequence < 60; sequence++) expect((await subscriber.nextGroup())?.sequence).toBe(sequence);
+	expect(subscriber.stats()).toMatchObject({ gaps: 0 });
+});
+
+test("the stream of frames passes over groups that were given up on, and tells", async () => {
+	const { subscriber, port } = await subscribed();
+	const told = gaps(subscriber);
 	new BatchWriter()
 		.group(1, 0)
 		.frame(1, "a")
@@ -260,6 +389,25 @@ test("the stream of frames passes over groups that were given up on", async () =
 	const reader = subscriber.frames().getReader();
 	for (let step = await reader.read(); !step.done; step = await reader.read()) lines.push(step.value.text());
 	expect(lines).toEqual(["a", "b"]);
+	expect(told).toEqual([{ from: 0, to: 0, reason: "late" }]);
+});
+
+test("the stream of frames is iterated where the engine's streams are not", async () => {
+	const { prototype } = ReadableStream;
+	const native = Object.getOwnPropertyDescriptor(prototype, Symbol.asyncIterator);
+	Reflect.deleteProperty(prototype, Symbol.asyncIterator);
+	onTestFinished(() => {
+		if (native) Object.defineProperty(prototype, Symbol.asyncIterator, native);
+	});
+	const { subscriber, port } = await subscribed();
+	new BatchWriter().group(1, 0).frame(1, "a").frame(1, "b").frame(1, "c").groupEnd(1, 3).send(port);
+	const lines: string[] = [];
+	for await (const frame of subscriber.frames()) {
+		lines.push(frame.text());
+		if (lines.length === 2) break;
+	}
+	expect(lines).toEqual(["a", "b"]);
+	await subscriber.closed;
 });
 
 test("a track that fails ends every wait with its error", async () => {

@@ -2,13 +2,14 @@
 //! and copies the payload pieces behind the records.
 
 use bytes::Bytes;
+use moq_net::GapReason;
 
 /// Records and payload pieces collected for one sink during a turn.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     records: Vec<u8>,
     pieces: Vec<Bytes>,
-    /// Credit used up: groups and frames, and the bytes of frames.
+    /// Credit used up: groups, gaps and frames, and the bytes of frames.
     frames: u32,
     bytes: usize,
     /// Bytes behind the records, errors included.
@@ -54,6 +55,12 @@ impl Batch {
         self.bytes += size;
         self.record(6, 0, timestamp.unwrap_or(f64::NAN), size as f64, sequence);
         self.append(size, [payload]);
+    }
+
+    /// Groups that the reader does not get, both ends inclusive: costs as much as a group.
+    pub(crate) fn gap(&mut self, from: f64, to: f64, reason: GapReason) {
+        self.frames += 1;
+        self.record(7, 0, from, f64::from(reason as u8), to);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -130,6 +137,31 @@ mod tests {
             .map(|record| record[0])
             .collect();
         assert_eq!(kinds, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_gap_costs_as_much_as_a_group_and_names_its_reason_by_number() {
+        // In the order of GAP_REASONS in worker/protocol/batch.ts.
+        let reasons = [
+            (GapReason::Late, "late"),
+            (GapReason::Reset, "reset"),
+            (GapReason::Declared, "declared"),
+            (GapReason::Jump, "jump"),
+            (GapReason::Full, "full"),
+            (GapReason::Expired, "expired"),
+            (GapReason::Ended, "ended"),
+        ];
+        let mut batch = Batch::default();
+        for (number, (reason, name)) in reasons.into_iter().enumerate() {
+            assert_eq!(reason.as_str(), name);
+            batch.gap(3.0, 5.0, reason);
+            let record = &batch.records()[number * RECORD_BYTES..][..RECORD_BYTES];
+            let field = |at: usize| f64::from_le_bytes(record[at..at + 8].try_into().unwrap());
+            assert_eq!((record[0], field(8), field(24)), (7, 3.0, 5.0));
+            assert_eq!(field(16), number as f64);
+        }
+        assert_eq!(batch.frames(), 7);
+        assert_eq!(batch.payload_bytes(), 0);
     }
 
     #[test]

@@ -157,10 +157,12 @@ pub(super) fn wish(
     Ok(Subscription::default()
         .with_priority(number::byte("priority", priority)?)
         .with_ordered(ordered)
-        .with_max_latency(Duration::from_millis(number::whole(
-            "maxLatencyMs",
-            max_latency_ms,
-        )?))
+        .with_max_latency(if max_latency_ms == f64::INFINITY {
+            // As long as the track keeps groups.
+            Duration::MAX
+        } else {
+            Duration::from_millis(number::whole("maxLatencyMs", max_latency_ms)?)
+        })
         .with_group_start(number::optional("groupStart", group_start)?)
         .with_group_end(number::optional("groupEnd", group_end)?))
 }

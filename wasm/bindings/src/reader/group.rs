@@ -12,6 +12,12 @@ use bytes::Bytes;
 use kio::Waiter;
 use moq_net::{Error, FrameConsumer, GroupConsumer, Result, Runtime, Sleep};
 
+use super::state::Reader;
+use crate::{
+    error::{ErrorData, Fault},
+    number,
+};
+
 /// How long a stale group that brings nothing is waited for: a retransmission or two.
 const LATE_GRACE: Duration = Duration::from_millis(200);
 
@@ -99,5 +105,44 @@ impl Open {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(Some(_))) | Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+/// Pack the next thing of a group. True when it was the last.
+pub(super) fn pack(reader: &Reader, open: &Open, next: Result<Next>) -> bool {
+    let gid = open.gid;
+    match next {
+        Ok(Next::Frame { timestamp, pieces }) => {
+            let timestamp = timestamp
+                .map(|value| number::out("timestamp", value))
+                .transpose();
+            let error = match timestamp {
+                Ok(timestamp) => {
+                    reader.pack(|batch| batch.frame(gid, timestamp, pieces));
+                    return false;
+                }
+                Err(error) => error.to_bytes(),
+            };
+            reader.pack(|batch| batch.group_error(gid, error));
+            true
+        }
+        Ok(Next::End(frames)) => {
+            // A count no number holds would have needed as many frames.
+            reader.pack(|batch| batch.group_end(gid, frames as f64));
+            true
+        }
+        Err(error) => {
+            let error = ErrorData::of(&error, Fault::Peer, "").to_bytes();
+            reader.pack(|batch| batch.group_error(gid, error));
+            true
+        }
+    }
+}
+
+/// Without credit: say so if the group is over. True when it was.
+pub(super) fn pack_over(reader: &Reader, open: &mut Open, waiter: &Waiter) -> bool {
+    match open.poll_over(waiter) {
+        Poll::Ready(over) => pack(reader, open, over.map(Next::End)),
+        Poll::Pending => false,
     }
 }

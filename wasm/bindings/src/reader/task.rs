@@ -8,10 +8,12 @@ use std::{
 
 use bytes::Bytes;
 use kio::{Pending, Waiter};
-use moq_net::{GroupConsumer, Instant, Runtime, Sleep, TrackSubscribe, TrackSubscriber};
+use moq_net::{
+    Gap, GroupConsumer, InOrder, Instant, Runtime, Sleep, TrackSubscribe, TrackSubscriber,
+};
 
 use super::{
-    group::{Next, Open},
+    group::{Open, pack, pack_over},
     pace::Pace,
     state::{Reader, Steering},
 };
@@ -54,6 +56,8 @@ struct Task {
     started: VecDeque<u64>,
     /// In order of arrival.
     arrival: bool,
+    /// What lies below was read in order of arrival, in which nothing is missing.
+    arrived: u64,
     /// Somebody reads datagrams.
     datagrams: bool,
     /// What ended the source, for the very last message.
@@ -98,6 +102,7 @@ impl Task {
             next_sequence: 0,
             started: VecDeque::new(),
             arrival: false,
+            arrived: 0,
             datagrams: false,
             error: Bytes::new(),
             hold,
@@ -122,7 +127,7 @@ impl Task {
         self.poll_confirmed(waiter);
         self.poll_open(waiter, &mut wants);
         // Before the end of the track can be found, behind which nothing is delivered.
-        self.poll_datagrams(waiter);
+        self.poll_datagrams(waiter, &mut wants);
         while self.poll_group(waiter, &mut wants) {
             self.poll_open(waiter, &mut wants);
         }
@@ -149,7 +154,12 @@ impl Task {
             self.hold = Duration::from_millis(hold);
             self.held = None;
         }
-        self.arrival = asked.arrival.unwrap_or(self.arrival);
+        if let Some(arrival) = asked.arrival {
+            if self.arrival && !arrival {
+                self.arrived = self.next_sequence;
+            }
+            self.arrival = arrival;
+        }
         self.datagrams |= asked.datagrams;
         self.later.start = asked.start.or(self.later.start);
         self.later.end = asked.end.or(self.later.end);
@@ -255,14 +265,15 @@ impl Task {
             return false;
         }
         let next = if self.arrival {
-            subscriber.poll_recv_group(waiter)
+            let group = subscriber.poll_recv_group(waiter);
+            group.map_ok(|group| group.map(InOrder::Group))
         } else {
-            subscriber.poll_next_group(waiter)
+            subscriber.poll_next_in_order(waiter)
         };
         let Poll::Ready(result) = next else {
             return false;
         };
-        if let Ok(Some(group)) = &result
+        if let Ok(Some(InOrder::Group(group))) = &result
             && self.started.contains(&group.sequence())
         {
             // It came in the other order already.
@@ -272,8 +283,12 @@ impl Task {
             wants.swap_remove(index);
         }
         match result {
-            Ok(Some(group)) => {
+            Ok(Some(InOrder::Group(group))) => {
                 self.start(group);
+                true
+            }
+            Ok(Some(InOrder::Gap(gap))) => {
+                self.miss(gap);
                 true
             }
             Ok(None) => {
@@ -291,9 +306,13 @@ impl Task {
         }
     }
 
-    /// Pack datagrams as long as credit allows. They need no order and no end.
-    fn poll_datagrams(&mut self, waiter: &Waiter) {
-        while self.datagrams && self.reader.has_credit() {
+    /// Pack datagrams as long as credit allows. They need no order and no end. Past the credit, one is as good as the next group.
+    fn poll_datagrams(&mut self, waiter: &Waiter, wants: &mut Vec<u32>) {
+        while self.datagrams {
+            let wanted = wants.iter().position(|gid| *gid == 0);
+            if !self.reader.has_credit() && wanted.is_none() {
+                return;
+            }
             if self.reader.is_full() {
                 waiter.waker().wake_by_ref();
                 return;
@@ -304,6 +323,9 @@ impl Task {
             let Poll::Ready(Ok(Some(datagram))) = subscriber.poll_recv_datagram(waiter) else {
                 return;
             };
+            if let Some(index) = wanted.filter(|_| !self.reader.has_credit()) {
+                wants.swap_remove(index);
+            }
             let timestamp = datagram
                 .timestamp
                 .map(|timestamp| number::out("timestamp", timestamp.value))
@@ -341,6 +363,16 @@ impl Task {
                 batch.group(gid, f64::NAN, 0.0, 0.0);
                 batch.group_error(gid, error.to_bytes());
             }),
+        }
+    }
+
+    /// Groups are missing. The page can name none above its numbers.
+    fn miss(&mut self, gap: Gap) {
+        self.next_sequence = self.next_sequence.max(gap.to.saturating_add(1));
+        let (from, to) = (gap.from.max(self.arrived), gap.to.min(number::MAX));
+        if from <= to {
+            self.reader
+                .pack(|batch| batch.gap(from as f64, to as f64, gap.reason));
         }
     }
 
@@ -388,44 +420,5 @@ impl Task {
             .as_mut()
             .poll(&mut Context::from_waker(waiter.waker()))
             .is_ready()
-    }
-}
-
-/// Pack the next thing of a group. True when it was the last.
-fn pack(reader: &Reader, open: &Open, next: moq_net::Result<Next>) -> bool {
-    let gid = open.gid;
-    match next {
-        Ok(Next::Frame { timestamp, pieces }) => {
-            let timestamp = timestamp
-                .map(|value| number::out("timestamp", value))
-                .transpose();
-            let error = match timestamp {
-                Ok(timestamp) => {
-                    reader.pack(|batch| batch.frame(gid, timestamp, pieces));
-                    return false;
-                }
-                Err(error) => error.to_bytes(),
-            };
-            reader.pack(|batch| batch.group_error(gid, error));
-            true
-        }
-        Ok(Next::End(frames)) => {
-            // A count no number holds would have needed as many frames.
-            reader.pack(|batch| batch.group_end(gid, frames as f64));
-            true
-        }
-        Err(error) => {
-            let error = ErrorData::of(&error, Fault::Peer, "").to_bytes();
-            reader.pack(|batch| batch.group_error(gid, error));
-            true
-        }
-    }
-}
-
-/// Without credit: say so if the group is over. True when it was.
-fn pack_over(reader: &Reader, open: &mut Open, waiter: &Waiter) -> bool {
-    match open.poll_over(waiter) {
-        Poll::Ready(over) => pack(reader, open, over.map(Next::End)),
-        Poll::Pending => false,
     }
 }
