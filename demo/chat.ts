@@ -4,9 +4,6 @@ import { element } from "./page.ts";
 /** Name of the data track that carries chat lines, one frame a line. */
 const TRACK = "messages";
 
-/** How far behind the newest line an older one may arrive, ms: a chat would rather be late than lose a line. */
-const MAX_LATENCY_MS = 30_000;
-
 /** Publishes lines under `path`; the result sends one. */
 export function openChat(connection: Connection, path: string): (line: string) => void {
 	const track = connection.createBroadcast(path).createTrack(TRACK);
@@ -17,7 +14,7 @@ export function openChat(connection: Connection, path: string): (line: string) =
 export async function showChat(connection: Connection, path: string, lines: string[]): Promise<void> {
 	const broadcast = await connection.waitForBroadcast(path);
 	const list = element("lines");
-	for await (const group of await broadcast.track(TRACK).subscribe({ ordered: true, maxLatencyMs: MAX_LATENCY_MS })) {
+	for await (const group of await broadcast.track(TRACK).subscribe()) {
 		for await (const frame of group) {
 			const item = document.createElement("li");
 			item.textContent = frame.text();

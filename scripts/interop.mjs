@@ -2,6 +2,7 @@
 //
 //   node scripts/interop.mjs           pages of every pair of peers through both relays and relays in a row, and the Rust crate in process
 //   node scripts/interop.mjs --media   ffmpeg and the published command line tool to our page, through both relays
+//   node scripts/interop.mjs --messages [--repeat N]   only the programs of a new user, each N times (2)
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { cargoTest } from "./cargo.mjs";
@@ -21,8 +22,25 @@ async function crate() {
 	return counts.passed === 0 ? { passed: 0, failed: Math.max(1, counts.failed) } : counts;
 }
 
+/** The programs of a new user, between two connections of one page. Resolves to `{passed, failed}`. */
+async function everyMessage(repeat) {
+	const { messages } = await import("../test/interop/messages.mjs");
+	const { rows, failed } = await messages({ say, repeat });
+	console.log(`\n${table(["relay", "version", "transport", "program", "result"], rows)}\n`);
+	return { passed: rows.length - failed, failed };
+}
+
+/** The number after `--repeat`. */
+function repeats() {
+	const at = process.argv.indexOf("--repeat");
+	const repeat = at < 0 ? 2 : Number(process.argv[at + 1]);
+	if (!Number.isInteger(repeat) || repeat < 1) throw new Error("--repeat takes a whole number from 1");
+	return repeat;
+}
+
 main(async () => {
 	const media = process.argv.includes("--media");
+	const repeat = repeats();
 	await setup("rust", "npm", "wasm", "chromium", "relay", ...(media ? ["media"] : []));
 	await build();
 	if (media) {
@@ -32,6 +50,11 @@ main(async () => {
 		console.log(`interop --media: ${rows.length - failed} passed, ${failed} failed`);
 		return failed === 0 ? 0 : 1;
 	}
+	if (process.argv.includes("--messages")) {
+		const { passed, failed } = await everyMessage(repeat);
+		console.log(`interop --messages: ${passed} passed, ${failed} failed`);
+		return failed === 0 ? 0 : 1;
+	}
 	const inProcess = await crate();
 	const { matrix } = await import("../test/interop/matrix.mjs");
 	const { rows, failed } = await matrix({ say });
@@ -39,8 +62,9 @@ main(async () => {
 	const { links } = await import("../test/interop/links.mjs");
 	const linked = await links({ say });
 	console.log(`\n${table(["version", "relays", "frames"], linked.rows)}\n`);
-	const wrong = failed + linked.failed + inProcess.failed;
-	const all = rows.length + linked.rows.length - failed - linked.failed + inProcess.passed;
+	const every = await everyMessage(repeat);
+	const wrong = failed + linked.failed + inProcess.failed + every.failed;
+	const all = rows.length + linked.rows.length - failed - linked.failed + inProcess.passed + every.passed;
 	console.log(`interop: ${all} passed, ${wrong} failed`);
 	return wrong === 0 ? 0 : 1;
 });
