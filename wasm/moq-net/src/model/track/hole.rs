@@ -64,7 +64,7 @@ impl State {
     }
 
     /// Where to begin, or what to do until that is known.
-    fn begin(&self, ask: &Ask<'_>) -> std::result::Result<u64, Step> {
+    pub(super) fn begin(&self, ask: &Ask<'_>) -> std::result::Result<u64, Step> {
         let floor = ask.floor();
         if ask.first.is_some() {
             return Ok(floor);
