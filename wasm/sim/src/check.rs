@@ -29,7 +29,7 @@ const SETTLING: Duration = Duration::from_secs(3);
 enum Order {
     Arrival,
     Sequence,
-    InOrder,
+    Complete,
     Frames,
     Datagrams,
 }
@@ -77,7 +77,7 @@ pub async fn track(
     let order = match rng.below(16) {
         0..6 => Order::Arrival,
         6..8 => Order::Sequence,
-        8..14 => Order::InOrder,
+        8..14 => Order::Complete,
         14 => Order::Frames,
         _ => Order::Datagrams,
     };
@@ -98,7 +98,7 @@ pub async fn track(
         },
         last: wish.group_end,
         began,
-        strict: matches!(order, Order::Arrival | Order::InOrder)
+        strict: matches!(order, Order::Arrival | Order::Complete)
             && wish.group_start.is_none()
             && budget >= PATIENT,
         groups: FuturesUnordered::new(),
@@ -146,7 +146,7 @@ impl Reader {
             let mut rng = rng.fork(sequence);
             let reading = self.reading.clone();
             // Some read one after the other, as pages do.
-            if self.order == Order::InOrder && rng.chance(50) {
+            if self.order == Order::Complete && rng.chance(50) {
                 let whole = reading::group(&reading, group, &mut rng, false).await;
                 if whole.is_ok() {
                     self.delivered.insert(sequence);
@@ -177,7 +177,7 @@ impl Reader {
             let next = match order {
                 Order::Arrival => subscriber.recv_group().await?.map(Next::Group),
                 Order::Sequence => subscriber.next_group().await?.map(Next::Group),
-                Order::InOrder => subscriber.next_in_order().await?.map(|next| match next {
+                Order::Complete => subscriber.next_in_order().await?.map(|next| match next {
                     InOrder::Group(group) => {
                         told.group(reading, group.sequence());
                         Next::Group(group)
@@ -232,7 +232,7 @@ impl Reader {
         let ended = match self.order {
             Order::Arrival => over(self.subscriber.poll_recv_group(&nobody)),
             Order::Sequence => over(self.subscriber.poll_next_group(&nobody)),
-            Order::InOrder => match self.subscriber.poll_next_in_order(&nobody) {
+            Order::Complete => match self.subscriber.poll_next_in_order(&nobody) {
                 Poll::Ready(Ok(None)) => true,
                 // The end of a range is not that of the track, which may have failed meanwhile.
                 Poll::Ready(Err(_)) => self.last.is_some(),
@@ -243,7 +243,7 @@ impl Reader {
         if !ended {
             self.reading.violate(0, "goes on after its end");
         }
-        if self.order == Order::InOrder {
+        if self.order == Order::Complete {
             let finished = self.subscriber.poll_finished(&nobody);
             let boundary = match finished {
                 Poll::Ready(Ok(boundary)) => Some(boundary),
