@@ -1,5 +1,5 @@
 // Every message arrives, exactly once and in order, with default preferences: what a new user writes first.
-import { type Connection, loadRuntime, type Runtime } from "moq-worker";
+import { type Connection, loadRuntime, type Runtime, type Version } from "moq-worker";
 import { afterEach, expect, inject, test } from "vitest";
 import { programs, runBetween } from "../../support/peer/messages.ts";
 
@@ -13,10 +13,10 @@ afterEach(async () => {
 });
 
 /** Two connections of one page. */
-async function pair(transport: "webtransport" | "websocket"): Promise<[Connection, Connection]> {
+async function pair(transport: "webtransport" | "websocket", version?: Version): Promise<[Connection, Connection]> {
 	const runtime = await loadRuntime();
 	open.push(runtime);
-	const options = { transport };
+	const options = { transport, ...(version ? { versions: [version] } : {}) };
 	return [await runtime.connect(inject("relayUrl"), options), await runtime.connect(inject("relayUrl"), options)];
 }
 
@@ -30,4 +30,13 @@ for (const transport of ["webtransport", "websocket"] as const) {
 			expect(await runBetween(name, { near, far, broadcast })).toMatchObject(whole(name));
 		}
 	});
+	test.each(["moq-lite-05", "moq-lite-04", "moq-lite-03"] as const)(
+		`over ${transport}, %s: ten messages in one turn`,
+		async (version) => {
+			const [near, far] = await pair(transport, version);
+			const name = "ten messages in one turn";
+			const broadcast = `messages/${transport}/${version}`;
+			expect(await runBetween(name, { near, far, broadcast })).toMatchObject(whole(name));
+		},
+	);
 }

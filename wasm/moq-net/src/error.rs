@@ -118,7 +118,10 @@ pub enum Error {
     #[error("timestamp does not fit the track")]
     TimestampMismatch,
     /// Given up under memory pressure; may be fetched again.
-    #[error("evicted")]
+    #[error(
+        "evicted: the groups of all tracks together were more than cache_bytes (64 MiB in a page, 512 MiB in a relay) and this one was \
+         used longest ago: read it sooner, or fetch it again"
+    )]
     Evicted,
     /// The session is draining: no new requests.
     #[error("going away")]
