@@ -145,7 +145,8 @@ fn kind(error: &Error, fault: Fault) -> &'static str {
     match error {
         Error::Cancel => "cancelled",
         Error::Old => "old",
-        Error::Timeout => "timeout",
+        Error::Timeout | Error::Late { .. } => "timeout",
+        Error::Session(cause) => kind(cause, fault),
         Error::Transport(_) => "transport",
         Error::Unauthorized => "unauthorized",
         Error::Version | Error::UnknownAlpn => "version",
@@ -179,19 +180,28 @@ fn kind(error: &Error, fault: Fault) -> &'static str {
 const UNNAMED: &str = "internal";
 
 /// The number on the wire where the error keeps one.
-const fn code(error: &Error) -> Option<(u32, Scope)> {
+fn code(error: &Error) -> Option<(u32, Scope)> {
     match error {
         Error::Remote { code, scope } => Some((*code, *scope)),
-        Error::App(code) => Some((0x40 + *code as u32, Scope::Stream)),
+        // As it was given: that the codes of applications begin at 0x40 on a stream is a matter of the wire.
+        Error::App(code) => Some((u32::from(*code), Scope::Stream)),
+        Error::Session(cause) => match **cause {
+            Error::App(code) => Some((0x40 + u32::from(code), Scope::Session)),
+            _ => code(cause),
+        },
         _ => None,
     }
 }
 
 /// True when the same request may succeed later, on this session or the next.
-const fn is_retryable(error: &Error) -> bool {
+fn is_retryable(error: &Error) -> bool {
+    if let Error::Session(cause) = error {
+        return is_retryable(cause);
+    }
     matches!(
         error,
         Error::Timeout
+            | Error::Late { .. }
             | Error::Transport(_)
             | Error::NotFound
             | Error::Dropped
@@ -234,6 +244,14 @@ mod tests {
             (Error::Evicted, "evicted"),
             (Error::GoingAway, "going-away"),
             (Error::App(3), "app"),
+            (
+                Error::Late {
+                    what: "the answer",
+                    limit: std::time::Duration::from_secs(1),
+                },
+                "timeout",
+            ),
+            (Error::Session(Error::App(3).into()), "app"),
         ];
         for (error, expected) in table {
             assert_eq!(kind(&error, Fault::Peer), expected, "{error}");
@@ -262,10 +280,12 @@ mod tests {
             ErrorData::of(&remote, Fault::Peer, "").to_json(),
             r#"{"kind":"remote","message":"remote Session error 0x4d","code":77,"scope":"session"}"#
         );
+        let ended = Error::Session(Error::App(1).into());
+        assert_eq!(code(&ended), Some((0x41, Scope::Session)));
         let app = ErrorData::of(&Error::App(1), Fault::Peer, "track chat").to_json();
         assert_eq!(
             app,
-            r#"{"kind":"app","message":"track chat: application error 1","code":65,"scope":"stream"}"#
+            r#"{"kind":"app","message":"track chat: application error 1","code":1,"scope":"stream"}"#
         );
     }
 }

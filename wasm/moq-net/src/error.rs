@@ -1,6 +1,6 @@
 //! The error of this crate, and the numbers it has on the wire.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     Version,
@@ -51,6 +51,14 @@ pub enum Error {
     /// The other side took too long.
     #[error("timed out")]
     Timeout,
+    /// The other side took too long to do this.
+    #[error("{what} did not come within {} s", limit.as_secs().max(1))]
+    Late {
+        /// What was waited for.
+        what: &'static str,
+        /// For how long.
+        limit: Duration,
+    },
     /// The connection is gone; the text is the transport's.
     #[error("transport: {0}")]
     Transport(Arc<str>),
@@ -102,6 +110,10 @@ pub enum Error {
     /// The owner (producer, request, broadcast) vanished without finishing.
     #[error("dropped")]
     Dropped,
+    /// The session that carried it ended for this reason, which concerns its two ends only: readers elsewhere are told that
+    /// the owner is gone.
+    #[error("{0}")]
+    Session(Arc<Self>),
     /// Already finished or closed.
     #[error("closed")]
     Closed,
@@ -152,7 +164,7 @@ impl Error {
         }
         match self {
             Self::Cancel | Self::Duplicate => 0x01,
-            Self::Timeout => match subject {
+            Self::Timeout | Self::Late { .. } => match subject {
                 Subject::Control | Subject::Route => 0x31,
                 Subject::Data | Subject::Session => 0x02,
             },
@@ -190,6 +202,7 @@ impl Error {
             | Self::InvalidRole
             | Self::UnknownAlpn
             | Self::Dropped
+            | Self::Session(_)
             | Self::Remote { .. } => 0x00,
         }
     }
@@ -212,7 +225,7 @@ impl Error {
             | Self::InvalidRole => 0x03,
             Self::TooManyParameters => 0x06,
             Self::GoingAway => 0x10,
-            Self::Timeout => 0x11,
+            Self::Timeout | Self::Late { .. } => 0x11,
             Self::Version | Self::UnknownAlpn => 0x15,
             Self::App(code) => APP + u32::from(*code),
             // Internal: our own fault, an error that never ends a session by itself, or a foreign number.
@@ -223,6 +236,7 @@ impl Error {
             | Self::Unsupported
             | Self::Encode(_)
             | Self::Dropped
+            | Self::Session(_)
             | Self::CacheFull
             | Self::FrameTooLarge
             | Self::Decompress
@@ -238,7 +252,7 @@ impl Error {
             Self::Cancel => 0,
             Self::RequiredExtension => 1,
             Self::Old => 2,
-            Self::Timeout => 3,
+            Self::Timeout | Self::Late { .. } => 3,
             Self::Transport(_) => 4,
             Self::Decode(_) => 5,
             Self::Unauthorized => 6,
@@ -255,7 +269,7 @@ impl Error {
             Self::TooManyParameters => 19,
             Self::InvalidRole => 20,
             Self::UnknownAlpn => 21,
-            Self::Dropped => 24,
+            Self::Dropped | Self::Session(_) => 24,
             // The table of that time has no draining: the nearest thing it knows.
             Self::Closed | Self::GoingAway => 25,
             Self::CacheFull => 26,
@@ -324,6 +338,8 @@ impl Error {
             13 | 30 => Self::NotFound,
             14 => Self::WrongSize,
             17 => Self::Unsupported,
+            // Transport: the peer lost the connection that it came by.
+            4 if scope == Scope::Stream => Self::Dropped,
             24 => Self::Dropped,
             25 => Self::Closed,
             26 => Self::CacheFull,
@@ -355,6 +371,42 @@ impl Error {
         match error.session_error() {
             Some((code, _reason)) => Self::from_session_code(code, version),
             None => Self::Transport(error.to_string().into()),
+        }
+    }
+
+    /// What an error of a stream means: a code of the peer for this stream, or the end of the session.
+    pub(crate) fn from_stream(error: &impl web_transport_trait::Error, version: Version) -> Self {
+        match error.stream_error() {
+            Some(code) => Self::from_stream_code(code, version),
+            None => Self::from_transport(error, version).of_session(),
+        }
+    }
+
+    /// As the end of something that the session carried which ended so.
+    pub(crate) fn of_session(self) -> Self {
+        match self {
+            // These say everywhere that somebody is gone.
+            Self::Transport(_) | Self::Closed | Self::Cancel | Self::Dropped | Self::Session(_) => {
+                self
+            }
+            other => Self::Session(Arc::new(other)),
+        }
+    }
+
+    /// As the end of a handshake, which is all of its session.
+    pub(crate) fn of_handshake(self) -> Self {
+        match self {
+            Self::Session(cause) => Arc::unwrap_or_clone(cause),
+            other => other,
+        }
+    }
+
+    /// As the end of something that a peer sends: who gives up sending has dropped it. That something is not wanted any more
+    /// only its reader can say.
+    pub(crate) fn of_sender(self) -> Self {
+        match self {
+            Self::Cancel | Self::Closed => Self::Dropped,
+            other => other,
         }
     }
 

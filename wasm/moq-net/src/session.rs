@@ -11,7 +11,7 @@ use std::{
 
 use kio::Shared;
 
-use crate::{Error, Result, Traffic, Version, held::Held, tasks::BoxFuture};
+use crate::{Error, Instant, Result, Traffic, Version, held::Held, tasks::BoxFuture};
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +118,15 @@ impl Session {
         }
     }
 
+    /// Tells the peer, ahead of a [`close`](Self::close) with the same error, that nothing will be announced any more: its requests
+    /// for announcements end with the code of `error`. Browsers lose the reason of a close now and then, and hear of this.
+    pub fn revoke(&self, error: Error) {
+        let mut state = self.handle.control.state.lock();
+        if state.revoked.is_none() {
+            state.revoked = Some(error);
+        }
+    }
+
     /// Waits until the peer asks us to move, and gives the URI it names (empty: reconnect to the same).
     ///
     /// # Errors
@@ -211,6 +220,9 @@ impl fmt::Debug for Driver {
     }
 }
 
+/// How long after the end of its announcements a peer closes the session.
+const CLOSE_FOLLOWS: Duration = Duration::from_secs(2);
+
 /// What the handle and the driver share.
 #[derive(Clone)]
 pub(crate) struct Control {
@@ -226,6 +238,10 @@ pub(crate) struct State {
     pub(crate) ended: Option<Close>,
     /// The peer takes the session.
     pub(crate) ready: bool,
+    /// Why this side will announce nothing more.
+    pub(crate) revoked: Option<Error>,
+    /// Why, and when, the peer said that it will announce nothing more.
+    pub(crate) farewell: Option<(Error, Instant)>,
     /// The URI this side wants the peer to move to.
     pub(crate) drain: Option<Arc<str>>,
     /// The URI the peer wants this side to move to.
@@ -261,8 +277,40 @@ impl Control {
     /// Why whatever is left of the session ends: the cause once it is over.
     pub(crate) fn cause(&self) -> Error {
         match &self.state.lock().ended {
-            Some(close) => close.error.clone(),
-            None => Error::Cancel,
+            Some(close) => close.error.clone().of_session(),
+            None => Error::Dropped,
+        }
+    }
+
+    /// Waits until this side will announce nothing more, and says why.
+    pub(crate) async fn revoked(&self) -> Error {
+        kio::wait(|waiter| {
+            self.state.poll(waiter, |state| match &state.revoked {
+                Some(error) => Poll::Ready(error.clone()),
+                None => Poll::Pending,
+            })
+        })
+        .await
+    }
+
+    /// Takes note of why the peer ended its announcements, where that is a reason for the session to end.
+    pub(crate) fn bid_farewell(&self, error: &Error, now: Instant) {
+        let error = match error {
+            // On a request for announcements a path that is not routed is one that is out of scope.
+            Error::Unauthorized | Error::NotFound => Error::Unauthorized,
+            Error::GoingAway => Error::GoingAway,
+            _ => return,
+        };
+        self.state.lock().farewell = Some((error, now));
+    }
+
+    /// Why the peer closed a session whose transport was lost without a word, as far as it has said so before.
+    pub(crate) fn told(&self, now: Instant) -> Option<Error> {
+        let state = self.state.lock();
+        match &state.farewell {
+            Some((error, at)) if now.duration_since(*at) < CLOSE_FOLLOWS => Some(error.clone()),
+            _ if state.goaway.is_some() => Some(Error::GoingAway),
+            _ => None,
         }
     }
 

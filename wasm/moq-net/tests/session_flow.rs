@@ -357,7 +357,7 @@ fn the_end_of_a_session_ends_what_came_by_it_with_its_reason() {
         let executor = &chain.net.executor;
         assert_eq!(
             executor.run_until(viewer.recv_group()).map(|_| ()),
-            Err(Error::App(7)),
+            Err(Error::Session(Error::App(7).into())),
             "{version}"
         );
         assert_eq!(
@@ -401,5 +401,37 @@ fn an_idle_session_does_nothing() {
         // Four drivers, at most two polls a second each.
         let spent = chain.net.executor.polls() - polls;
         assert!(spent <= 800, "{version}: {spent} polls");
+    }
+}
+
+#[test]
+fn a_peer_that_said_why_before_its_transport_was_lost_is_believed() {
+    for version in Version::ALL {
+        for error in [Error::Unauthorized, Error::GoingAway] {
+            let net = Net::new();
+            let (ours, theirs) = (net.origin(1), net.origin(2));
+            let link = net.connect(version, &End::both(&ours), &End::both(&theirs));
+            link.server.revoke(error.clone());
+            net.executor.run_until_idle();
+            assert_eq!(link.client.close_reason(), None, "{version}: it lives");
+            link.server_end.kill();
+            let ended = net.executor.run_until(link.client.closed());
+            // The wip of 05 has no word for draining.
+            let is_told = error != Error::GoingAway || version != Version::Lite05Wip;
+            match is_told {
+                true => assert_eq!(ended, error, "{version}"),
+                false => assert!(matches!(ended, Error::Transport(_)), "{version}: {ended}"),
+            }
+        }
+        // What was said long before explains nothing.
+        let net = Net::new();
+        let (ours, theirs) = (net.origin(1), net.origin(2));
+        let link = net.connect(version, &End::both(&ours), &End::both(&theirs));
+        link.server.revoke(Error::Unauthorized);
+        net.executor.run_until_idle();
+        net.executor.advance(Duration::from_secs(3));
+        link.server_end.kill();
+        let ended = net.executor.run_until(link.client.closed());
+        assert!(matches!(ended, Error::Transport(_)), "{version}: {ended}");
     }
 }

@@ -178,7 +178,10 @@ fn a_silent_peer_does_not_wedge_a_handshake() {
     let client = Client::new(config(&net, &[Version::Lite02]));
     assert_eq!(
         net.executor.run_until(client.connect(ours)).map(|_| ()),
-        Err(Error::Timeout)
+        Err(Error::Late {
+            what: "the answer to CLIENT_SETUP",
+            limit: Duration::from_secs(10)
+        })
     );
     assert_eq!(net.executor.now(), Duration::from_secs(10));
     drop(theirs);

@@ -524,14 +524,12 @@ fn a_peer_without_a_setup_is_let_go_in_time() {
         assert!(down.raw.closed().is_none());
         net.executor.advance(Duration::from_millis(200));
         assert_eq!(down.raw.closed(), Some(0x11), "{version}");
-        assert_eq!(
-            net.executor.run_until(down.session.closed()),
-            Error::Timeout
-        );
-        assert_eq!(
-            net.executor.run_until(down.session.ready()),
-            Err(Error::Timeout)
-        );
+        let late = Error::Late {
+            what: "the peer's SETUP",
+            limit: Duration::from_secs(5),
+        };
+        assert_eq!(net.executor.run_until(down.session.closed()), late);
+        assert_eq!(net.executor.run_until(down.session.ready()), Err(late));
     }
 }
 

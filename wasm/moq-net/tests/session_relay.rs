@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use moq_net::{BroadcastInfo, Error, Subscription, Timescale, Timestamp, TrackInfo, Version};
-use support::net::{End, Net, path};
+use support::net::{Connection, End, Net, path};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -440,5 +440,78 @@ fn what_a_session_carries_is_counted_on_both_ends() {
                 "{version}"
             );
         }
+    }
+}
+
+/// How a publisher can leave in the middle of a track.
+type Departure = (&'static str, fn(&Connection));
+
+const DEPARTURES: [Departure; 6] = [
+    ("killed", |up| up.client_end.kill()),
+    ("closed", |up| up.client.close(Error::Closed, "")),
+    ("closed with a code", |up| {
+        up.client.close(Error::App(7), "")
+    }),
+    ("turned out", |up| up.server.close(Error::Unauthorized, "")),
+    ("moved", |up| up.server.close(Error::GoingAway, "")),
+    ("misbehaved", |up| {
+        up.server.close(Error::ProtocolViolation, "")
+    }),
+];
+
+#[test]
+fn readers_of_a_publisher_that_is_gone_hear_that_it_was_dropped() {
+    for version in Version::ALL {
+        for (how, depart) in DEPARTURES {
+            let net = Net::new();
+            let (publisher, relay, viewer) = (net.origin(1), net.origin(2), net.origin(3));
+            let up = net.connect(version, &End::publish(&publisher), &End::subscribe(&relay));
+            let _down = net.connect(version, &End::subscribe(&viewer), &End::publish(&relay));
+            let broadcast = publisher.create_broadcast(&path("b")).unwrap();
+            let track = broadcast.create_track("v", TrackInfo::default()).unwrap();
+            let (mut reader, mut group) = net.executor.run_until(async {
+                let seen = viewer.consume().announced_broadcast(&path("b")).await;
+                let pending = seen.unwrap().track("v").unwrap().subscribe(wish()).unwrap();
+                let mut reader = pending.await.unwrap();
+                let writing = track.append_group().unwrap();
+                writing.write_frame("half").unwrap();
+                let mut group = reader.recv_group().await.unwrap().unwrap();
+                assert_eq!(group.read_frame().await.unwrap(), Some("half".into()));
+                (reader, (group, writing))
+            });
+            depart(&up);
+            let of_group = net.executor.run_until(group.0.read_frame());
+            assert_eq!(of_group, Err(Error::Dropped), "{version}, {how}: the group");
+            let of_track = net.executor.run_until(reader.recv_group()).map(|_| ());
+            assert_eq!(of_track, Err(Error::Dropped), "{version}, {how}: the track");
+        }
+    }
+}
+
+#[test]
+fn a_code_of_the_application_crosses_a_relay() {
+    for version in Version::ALL {
+        let net = Net::new();
+        let (publisher, relay, viewer) = (net.origin(1), net.origin(2), net.origin(3));
+        let _up = net.connect(version, &End::publish(&publisher), &End::subscribe(&relay));
+        let _down = net.connect(version, &End::subscribe(&viewer), &End::publish(&relay));
+        let broadcast = publisher.create_broadcast(&path("b")).unwrap();
+        let track = broadcast.create_track("v", TrackInfo::default()).unwrap();
+        let (mut reader, mut group) = net.executor.run_until(async {
+            let seen = viewer.consume().announced_broadcast(&path("b")).await;
+            let pending = seen.unwrap().track("v").unwrap().subscribe(wish()).unwrap();
+            let mut reader = pending.await.unwrap();
+            let writing = track.append_group().unwrap();
+            writing.write_frame("half").unwrap();
+            let mut group = reader.recv_group().await.unwrap().unwrap();
+            assert_eq!(group.read_frame().await.unwrap(), Some("half".into()));
+            writing.abort(Error::App(9)).unwrap();
+            (reader, group)
+        });
+        let of_group = net.executor.run_until(group.read_frame());
+        assert_eq!(of_group, Err(Error::App(9)), "{version}");
+        track.abort(Error::App(7)).unwrap();
+        let of_track = net.executor.run_until(reader.recv_group()).map(|_| ());
+        assert_eq!(of_track, Err(Error::App(7)), "{version}");
     }
 }

@@ -2,8 +2,6 @@
 
 use std::{panic::AssertUnwindSafe, rc::Rc, time::Duration};
 
-use moq_net::InOrderStats;
-
 use crate::{
     ask, bounds,
     cast::{self, Cast},
@@ -32,8 +30,6 @@ pub struct Outcome {
     pub events: u64,
     /// Groups that were read whole, and compared.
     pub groups: u64,
-    /// What readers in order have been through.
-    pub in_order: InOrderStats,
     /// Operations that settled.
     pub operations: u64,
     /// Virtual time that passed.
@@ -54,7 +50,7 @@ pub struct Extra {
 }
 
 /// The ways in which the core can be broken on purpose, to see that a run notices.
-pub const MUTANTS: [&str; 21] = [
+pub const MUTANTS: [&str; 19] = [
     "skip-wake",
     "spin",
     "scope-by-letter",
@@ -74,8 +70,6 @@ pub const MUTANTS: [&str; 21] = [
     "forget-standby",
     "keep-loops",
     "ask-in-circles",
-    "forget-gap",
-    "impatient",
 ];
 
 /// Runs `plan`.
@@ -124,7 +118,6 @@ fn perform(plan: Plan, aloud: bool) -> Outcome {
         hash: fnv(trace.hash(), &network.hash().to_le_bytes()),
         events: trace.events(),
         groups: stage.groups(),
-        in_order: stage.in_order(),
         operations: stage.operations().1,
         time: stage.now(),
         violation: stage.violation(),

@@ -192,6 +192,7 @@ fn blame(stage: &Stage, index: usize, result: &Result<(), Error>) {
         Ok(())
             | Err(Error::Transport(_)
                 | Error::Timeout
+                | Error::Late { .. }
                 | Error::Cancel
                 | Error::Closed
                 | Error::GoingAway)

@@ -24,11 +24,15 @@ impl Core {
     #[wasm_bindgen(js_name = trackInfo)]
     pub fn track_info(&mut self, track: f64) -> Result<f64> {
         self.touch();
-        let query = self.objects.borrow().track(track)?.info();
+        let (query, doing) = {
+            let objects = self.objects.borrow();
+            let track = objects.track(track)?;
+            (track.info(), format!("track {}", track.name()))
+        };
         Ok(self.start(async move {
             let info = query
                 .await
-                .map_err(|error| ErrorData::of(&error, Fault::Peer, "track info"))?;
+                .map_err(|error| ErrorData::of(&error, Fault::Peer, &doing))?;
             Ok(operation::json(info_json(&info)?))
         }))
     }
@@ -51,15 +55,17 @@ impl Core {
         self.touch();
         let wish = wish(priority, ordered, max_latency_ms, group_start, group_end)?;
         let hold = Duration::from_millis(number::whole("batchMs", batch_ms)?);
-        let subscribe = {
+        let (subscribe, doing) = {
             let objects = self.objects.borrow();
             let track = objects.track(track)?;
-            track.subscribe(wish).map_err(|error| {
-                ErrorData::of(&error, Fault::Peer, &format!("track {}", track.name()))
-            })?
+            let doing = format!("track {}", track.name());
+            let subscribe = track
+                .subscribe(wish)
+                .map_err(|error| ErrorData::of(&error, Fault::Peer, &doing))?;
+            (subscribe, doing)
         };
         let runtime = self.runtime.clone();
-        Ok(self.insert_reader(|reader| subscribed(reader, runtime, subscribe, hold)))
+        Ok(self.insert_reader(|reader| subscribed(reader, runtime, subscribe, hold, doing)))
     }
 
     /// Settles with the properties of the track when the subscription is confirmed.
@@ -91,13 +97,15 @@ impl Core {
         let fetch = Fetch::default()
             .with_priority(number::byte("priority", priority)?)
             .with_frame_start(number::whole("frameStart", frame_start)?);
-        let doing = format!("group {sequence}");
-        let pending = self
-            .objects
-            .borrow()
-            .track(track)?
-            .fetch_group(sequence, fetch)
-            .map_err(|error| ErrorData::of(&error, Fault::Peer, &doing))?;
+        let (pending, doing) = {
+            let objects = self.objects.borrow();
+            let track = objects.track(track)?;
+            let doing = format!("group {sequence} of track {}", track.name());
+            let pending = track
+                .fetch_group(sequence, fetch)
+                .map_err(|error| ErrorData::of(&error, Fault::Peer, &doing))?;
+            (pending, doing)
+        };
         let (runtime, objects, dirty, network) = (
             self.runtime.clone(),
             self.objects.clone(),

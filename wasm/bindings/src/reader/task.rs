@@ -68,6 +68,8 @@ struct Task {
     pace: Pace,
     /// What was asked and cannot be done yet: filters before there is a subscriber, wants that found nothing.
     later: Steering,
+    /// What is read, for people.
+    subject: String,
 }
 
 /// Read a subscription to its end.
@@ -76,10 +78,11 @@ pub(crate) async fn subscribed(
     runtime: Runtime,
     subscribe: Pending<TrackSubscribe>,
     hold: Duration,
+    subject: String,
 ) {
-    Task::new(reader, runtime, Source::Asked(subscribe), hold)
-        .run()
-        .await;
+    let mut task = Task::new(reader, runtime, Source::Asked(subscribe), hold);
+    task.subject = subject;
+    task.run().await;
 }
 
 /// Read one group to its end; its number is 0.
@@ -108,6 +111,7 @@ impl Task {
             hold,
             held: None,
             later: Steering::default(),
+            subject: String::new(),
         }
     }
 
@@ -202,7 +206,7 @@ impl Task {
                 self.source = Source::Live(Box::new(subscriber));
             }
             Err(error) => {
-                let error = ErrorData::of(&error, Fault::Peer, "subscribe");
+                let error = ErrorData::of(&error, Fault::Peer, &self.subject);
                 self.error = error.to_bytes();
                 self.reader.confirm(Err(error));
                 self.source = Source::Over;
@@ -258,7 +262,8 @@ impl Task {
                 }
                 Poll::Ready(Ok(boundary)) => self.finish(Some(boundary), Bytes::new()),
                 Poll::Ready(Err(error)) => {
-                    self.finish(None, ErrorData::of(&error, Fault::Peer, "").to_bytes())
+                    let error = ErrorData::of(&error, Fault::Peer, &self.subject);
+                    self.finish(None, error.to_bytes())
                 }
                 Poll::Pending => {}
             }
@@ -300,7 +305,8 @@ impl Task {
                 false
             }
             Err(error) => {
-                self.finish(None, ErrorData::of(&error, Fault::Peer, "").to_bytes());
+                let error = ErrorData::of(&error, Fault::Peer, &self.subject);
+                self.finish(None, error.to_bytes());
                 false
             }
         }

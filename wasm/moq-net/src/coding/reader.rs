@@ -246,7 +246,7 @@ impl<R: RecvStream> Reader<R> {
     pub async fn closed(&mut self) -> Result<()> {
         let version = self.version;
         let closed = self.source.stream.closed().await;
-        closed.map_err(|error| Error::from_transport(&error, version))
+        closed.map_err(|error| Error::from_stream(&error, version))
     }
 
     /// All of the next `size` bytes as one payload, if they have already arrived in one piece.
@@ -316,7 +316,7 @@ impl<R: RecvStream> Source<R> {
                 Err(error) => {
                     self.open = false;
                     self.reset = error.stream_error().is_some();
-                    return Err(Error::from_transport(&error, version));
+                    return Err(Error::from_stream(&error, version));
                 }
             }
         }

@@ -119,7 +119,7 @@ impl<S: SendStream> Writer<S> {
             };
             if let Err(error) = written {
                 self.state = State::Torn;
-                return Err(Error::from_transport(&error, self.version));
+                return Err(Error::from_stream(&error, self.version));
             }
             self.queued -= before - segment.len();
             if segment.is_empty() {
@@ -155,7 +155,7 @@ impl<S: SendStream> Writer<S> {
         self.flush().await?;
         self.state = State::Closed;
         let finished = self.stream.finish();
-        finished.map_err(|error| Error::from_transport(&error, self.version))
+        finished.map_err(|error| Error::from_stream(&error, self.version))
     }
 
     /// Whether all of it was written and the end said.
@@ -190,7 +190,7 @@ impl<S: SendStream> Writer<S> {
     pub async fn closed(&mut self) -> Result<()> {
         let version = self.version;
         let closed = self.stream.closed().await;
-        closed.map_err(|error| Error::from_transport(&error, version))
+        closed.map_err(|error| Error::from_stream(&error, version))
     }
 
     fn seal(&mut self) {

@@ -11,6 +11,15 @@ fn table() -> Vec<(Error, u32, u32, u32)> {
         (Error::RequiredExtension, 0x00, 0x03, 1),
         (Error::Old, 0x34, 0x01, 2),
         (Error::Timeout, 0x02, 0x11, 3),
+        (
+            Error::Late {
+                what: "an answer",
+                limit: Duration::from_secs(10),
+            },
+            0x02,
+            0x11,
+            3,
+        ),
         (Error::Transport("gone".into()), 0x00, 0x01, 4),
         (Error::Decode(DecodeError::Utf8), 0x12, 0x03, 5),
         (Error::Unauthorized, 0x36, 0x02, 6),
@@ -28,6 +37,7 @@ fn table() -> Vec<(Error, u32, u32, u32)> {
         (Error::InvalidRole, 0x00, 0x03, 20),
         (Error::UnknownAlpn, 0x00, 0x15, 21),
         (Error::Dropped, 0x00, 0x01, 24),
+        (Error::Session(Error::Unauthorized.into()), 0x00, 0x01, 24),
         (Error::Closed, 0x01, 0x00, 25),
         (Error::CacheFull, 0x05, 0x01, 26),
         (Error::FrameTooLarge, 0x38, 0x01, 27),

@@ -12,7 +12,7 @@ use web_transport_trait::{self as wt, Error as _};
 
 use super::{
     ClientSetup, DataType, ServerSetup, Setup,
-    session::{CONTROL_ORDER, Link, Peer, deadline, kio_poll, run},
+    session::{CONTROL_ORDER, Link, Peer, deadline, kio_poll, run, within},
 };
 use crate::{
     Config, Driver, Error, Origin, Result, Role, Session, Version,
@@ -89,11 +89,12 @@ pub(crate) fn refuse<T: wt::Session>(transport: &T, error: &Error, reason: &str)
 /// The client's half of the negotiation inside the first stream.
 ///
 /// # Errors
-/// [`Error::Timeout`], [`Error::Version`], or what the server sent instead of an answer.
+/// [`Error::Late`], [`Error::Version`], or what the server sent instead of an answer.
 pub(crate) async fn offer<T: wt::Session>(transport: &T, config: &Config) -> Result<Agreed<T>> {
     let versions = in_stream(config);
     let limit = config.runtime.limits().control_timeout;
-    deadline(&config.runtime, limit, async {
+    let what = "the answer to CLIENT_SETUP";
+    let answered = async {
         let (mut send, mut recv) = first::<T>(transport.open_bi().await)?;
         send.encode(&ClientSetup::offer(&versions)).await?;
 
@@ -106,8 +107,15 @@ pub(crate) async fn offer<T: wt::Session>(transport: &T, config: &Config) -> Res
             return Err(Error::Version);
         }
         Ok(Agreed::inside(version, (send, recv)))
-    })
+    };
+    within(
+        &config.runtime,
+        limit,
+        answered,
+        Error::Late { what, limit },
+    )
     .await
+    .map_err(Error::of_handshake)
 }
 
 /// What ended a handshake whose stream broke with `error`: the code the session is closed with says more than that of the
@@ -145,6 +153,7 @@ pub(crate) async fn answer<T: wt::Session>(transport: &T, config: &Config) -> Re
         Ok(Agreed::inside(version, (send, recv)))
     })
     .await
+    .map_err(Error::of_handshake)
 }
 
 /// Those of the configured versions that are negotiated inside the first stream.
@@ -357,7 +366,8 @@ async fn send_setup<T: wt::Session>(link: Arc<Link<T>>, path: Option<String>) {
 
 /// Ends the session if the peer's SETUP does not come.
 async fn expect_setup<T: wt::Session>(link: Arc<Link<T>>) {
-    let mut timer = link.runtime.sleep(link.runtime.limits().setup_timeout);
+    let limit = link.runtime.limits().setup_timeout;
+    let mut timer = link.runtime.sleep(limit);
     let late = kio_poll(|waiter, cx| {
         let here = link.peer.poll(waiter, |peer| match peer.setup {
             Some(_) => Poll::Ready(false),
@@ -370,7 +380,8 @@ async fn expect_setup<T: wt::Session>(link: Arc<Link<T>>) {
     })
     .await;
     if late {
-        link.fail(Error::Timeout);
+        let what = "the peer's SETUP";
+        link.fail(Error::Late { what, limit });
     }
 }
 

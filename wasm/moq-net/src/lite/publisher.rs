@@ -7,7 +7,6 @@ mod group;
 mod lookup;
 mod order;
 mod pins;
-mod resolve;
 mod subscribe;
 mod track;
 

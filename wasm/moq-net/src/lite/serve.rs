@@ -268,7 +268,7 @@ impl<T: wt::Session> Service<T> {
             Event::Wish(wish) => self.wish(wish?),
             Event::Unused => self.unused()?,
             Event::Info(info) => {
-                self.accept(info?);
+                self.accept(info.map_err(Error::of_sender)?);
                 if let Some(upstream) = &mut self.upstream {
                     upstream.set_track(self.track.accepted());
                 }
@@ -307,7 +307,7 @@ impl<T: wt::Session> Service<T> {
                 self.completed = true;
                 self.track.finish(boundary)?;
             }
-            upstream::Event::Failed(error) => return Err(error),
+            upstream::Event::Failed(error) => return Err(error.of_sender()),
         }
         Ok(())
     }
@@ -390,7 +390,7 @@ impl Track {
 
     fn poll_wish(&mut self, waiter: &Waiter) -> Poll<Result<Option<Subscription>>> {
         match &mut self.state {
-            State::Requested(request) => request.poll_wish(waiter),
+            State::Requested(request) => request.poll_subscription_changed(waiter).map(Ok),
             State::Accepted(track) | State::Finished(track) => {
                 track.poll_subscription_changed(waiter)
             }

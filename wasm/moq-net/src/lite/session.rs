@@ -242,11 +242,12 @@ impl<T: wt::Session> Link<T> {
     /// Opens a control stream.
     ///
     /// # Errors
-    /// [`Error::Timeout`] when the peer gives no credit in time, or how the session ended.
+    /// [`Error::Late`] when the peer gives no credit in time, or how the session ended.
     pub(super) async fn open(&self) -> Result<(Writer<T::SendStream>, Reader<T::RecvStream>)> {
-        let opened = self.deadline(self.runtime.limits().control_timeout, async {
+        let limit = self.runtime.limits().control_timeout;
+        let opened = self.awaited("the peer's credit for a stream", limit, async {
             let opened = self.transport.open_bi().await;
-            opened.map_err(|error| Error::from_transport(&error, self.version))
+            opened.map_err(|error| Error::from_stream(&error, self.version))
         });
         let (send, recv) = opened.await?;
         let mut send = Writer::new(send, self.version);
@@ -273,7 +274,20 @@ impl<T: wt::Session> Link<T> {
         limit: Duration,
         future: impl Future<Output = Result<V>>,
     ) -> Result<V> {
-        deadline(&self.runtime, limit, future).await
+        within(&self.runtime, limit, future, Error::Timeout).await
+    }
+
+    /// As [`Self::deadline`], for something that whoever waits for it should hear the name of.
+    ///
+    /// # Errors
+    /// Its own, or [`Error::Late`].
+    pub(super) async fn awaited<V>(
+        &self,
+        what: &'static str,
+        limit: Duration,
+        future: impl Future<Output = Result<V>>,
+    ) -> Result<V> {
+        within(&self.runtime, limit, future, Error::Late { what, limit }).await
     }
 }
 
@@ -286,13 +300,26 @@ pub(super) async fn deadline<V>(
     limit: Duration,
     future: impl Future<Output = Result<V>>,
 ) -> Result<V> {
+    within(runtime, limit, future, Error::Timeout).await
+}
+
+/// Runs `future` for at most `limit` of `runtime`'s time.
+///
+/// # Errors
+/// Its own, or `late`.
+pub(super) async fn within<V>(
+    runtime: &Runtime,
+    limit: Duration,
+    future: impl Future<Output = Result<V>>,
+    late: Error,
+) -> Result<V> {
     let mut future = pin!(future);
     let mut timer = runtime.sleep(limit);
     std::future::poll_fn(|cx| {
         if let Poll::Ready(result) = future.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
-        timer.as_mut().poll(cx).map(|()| Err(Error::Timeout))
+        timer.as_mut().poll(cx).map(|()| Err(late.clone()))
     })
     .await
 }
@@ -309,7 +336,8 @@ pub(super) async fn run<T: wt::Session>(link: Arc<Link<T>>, mut set: TaskSet) ->
         kio_poll(|waiter, cx| {
             // A transport that is over is the cause of whatever else went wrong.
             if let Poll::Ready(error) = closed.as_mut().poll(cx) {
-                return Poll::Ready(remote_close(&error, link.version));
+                let told = link.control.told(link.runtime.now());
+                return Poll::Ready(remote_close(&error, link.version, told));
             }
             let closing = link
                 .control
@@ -347,14 +375,18 @@ pub(super) async fn run<T: wt::Session>(link: Arc<Link<T>>, mut set: TaskSet) ->
     result
 }
 
-/// What the end of the transport says.
-fn remote_close(error: &impl wt::Error, version: Version) -> Close {
+/// What the end of the transport says, or what the peer `told` before a transport that was lost without a word.
+fn remote_close(error: &impl wt::Error, version: Version, told: Option<Error>) -> Close {
     let (code, reason) = match error.session_error() {
         Some((code, reason)) => (Some(code), reason),
         None => (None, error.to_string()),
     };
+    let error = match (code, told) {
+        (None, Some(told)) => told,
+        _ => Error::from_transport(error, version),
+    };
     Close {
-        error: Error::from_transport(error, version),
+        error,
         code,
         reason,
         local: false,

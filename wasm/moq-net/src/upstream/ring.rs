@@ -190,6 +190,8 @@ const fn is_answer(error: &Error) -> bool {
         error,
         Error::Cancel
             | Error::Timeout
+            | Error::Late { .. }
+            | Error::Session(_)
             | Error::Transport(_)
             | Error::Dropped
             | Error::Closed

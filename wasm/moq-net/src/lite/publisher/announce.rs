@@ -59,7 +59,8 @@ async fn announced<T: wt::Session>(
         announcing.changes(cursor, send).await
     };
     let gone = async { Err(abandoned(recv, true).await.error) };
-    match first(changes, gone).await {
+    let revoked = async { Err(link.control.revoked().await) };
+    match first(first(changes, gone), revoked).await {
         // The peer has heard enough.
         Ok(()) | Err(Error::Cancel) => send.finish().await.map_err(Refusal::control),
         Err(error) => Err(Refusal::control(error)),

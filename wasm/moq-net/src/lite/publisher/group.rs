@@ -76,7 +76,7 @@ impl<T: wt::Session> Outgoing<T> {
         let opened = kio_poll(|waiter, cx| {
             if let Poll::Ready(opened) = open.as_mut().poll(cx) {
                 return Poll::Ready(
-                    opened.map_err(|error| Error::from_transport(&error, self.link.version)),
+                    opened.map_err(|error| Error::from_stream(&error, self.link.version)),
                 );
             }
             self.group.poll_stale(waiter).map(|()| Err(Error::Old))

@@ -33,7 +33,7 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
     };
     let (mut send, mut recv, answer) = match answer {
         Ok(answer) => answer,
-        Err(error) => return request.reject(error),
+        Err(error) => return request.reject(error.of_sender()),
     };
     let intake = subscriber::Intake {
         runtime: &source.link.runtime,
@@ -61,7 +61,7 @@ pub(super) async fn serve<T: wt::Session>(source: Arc<Source<T>>, request: Group
             refuse(&mut send, &mut recv, &error);
             source.link.check(&error);
             // A truncated group must not pass for a whole one; it may have failed by itself.
-            let _over = group.abort(error);
+            let _over = group.abort(error.of_sender());
         }
     }
 }
@@ -104,7 +104,7 @@ async fn ask<T: wt::Session>(source: &Source<T>, request: &GroupRequest) -> Resu
         frame_end: None,
     })?;
     let limit = link.runtime.limits().control_timeout;
-    let info = link.deadline(limit, async {
+    let info = link.awaited("the answer to FETCH", limit, async {
         send.flush().await?;
         if link.version.has_fetch_ok() {
             let ok: FetchOk = recv.decode().await?;

@@ -149,7 +149,7 @@ pub(super) async fn query<T: wt::Session>(source: Arc<Source<T>>) -> Result<Trac
     })?;
     let limit = link.runtime.limits().control_timeout;
     let info: lite::TrackInfo = link
-        .deadline(limit, async {
+        .awaited("the answer to TRACK", limit, async {
             send.flush().await?;
             let info = recv.decode().await;
             if let Err(error) = &info {
@@ -256,10 +256,15 @@ impl<T: wt::Session> Running<'_, T> {
             track: self.source.name.to_string(),
             preferences: self.preferences(),
         })?;
-        link.deadline(limit, send.flush()).await?;
+        link.awaited("room for SUBSCRIBE", limit, send.flush())
+            .await?;
 
         let info = match link.version.has_subscribe_ok() {
-            true => link.deadline(limit, self.confirmed(&mut recv)).await?,
+            true => {
+                let confirmed = self.confirmed(&mut recv);
+                link.awaited("the answer to SUBSCRIBE", limit, confirmed)
+                    .await?
+            }
             false => None,
         };
         let _watch = link.held.received.watch(&self.source.path);
@@ -387,14 +392,13 @@ impl<T: wt::Session> Running<'_, T> {
         let Some(track) = self.registration.track() else {
             return;
         };
-        if self.preferences().group_start.is_some() {
-            // A relay may say what it has, and get the rest.
-            return;
+        let firm = self.source.link.version.starts_at_latest();
+        match (self.preferences().group_start, firm) {
+            (None, true) => track.declare_start(Start::Floor(group)),
+            (None, false) => track.declare_start(Start::Within(group)),
+            (Some(asked), true) if asked < group => track.declare_missing(asked, group - 1),
+            (Some(_), _) => {}
         }
-        track.declare_start(match self.source.link.version.starts_at_latest() {
-            true => Start::Floor(group),
-            false => Start::Within(group),
-        });
     }
 
     /// What the wire says: on versions where the start is a floor, none as soon as somebody wants none.

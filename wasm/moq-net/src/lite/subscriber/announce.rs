@@ -26,7 +26,10 @@ pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {
             match hear(&link, prefix).await {
                 // Finished or refused: the routes of this stream are withdrawn, and that is all.
                 Ok(()) => {}
-                Err(Failure::Stream(error)) => tracing::debug!(%error, "announcements ended"),
+                Err(Failure::Stream(error)) => {
+                    tracing::debug!(%error, "announcements ended");
+                    link.control.bid_farewell(&error, link.runtime.now());
+                }
                 Err(Failure::Session(error)) => link.fail(error),
             }
         });

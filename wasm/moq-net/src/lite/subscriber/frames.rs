@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     task::Poll,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -103,6 +104,12 @@ pub(crate) async fn receive<R: wt::RecvStream>(
     }
 }
 
+/// A publisher that has begun a frame and does not go on.
+const fn stalled(limit: Duration) -> Error {
+    let what = "the rest of a frame";
+    Error::Late { what, limit }
+}
+
 /// Waits for more of the stream; false at its end. Silence between frames is the publisher's business; once a frame or its header
 /// has `begun` it is a fault.
 async fn more<R: wt::RecvStream>(
@@ -110,11 +117,12 @@ async fn more<R: wt::RecvStream>(
     recv: &mut Reader<R>,
     begun: bool,
 ) -> Result<bool> {
-    let mut timer = begun.then(|| runtime.sleep(runtime.limits().stall));
+    let limit = runtime.limits().stall;
+    let mut timer = begun.then(|| runtime.sleep(limit));
     let mut fill = pin!(recv.fill());
     poll_fn(|cx| match fill.as_mut().poll(cx) {
         Poll::Ready(more) => Poll::Ready(more),
-        Poll::Pending => poll_some(&mut timer, cx).map(|()| Err(Error::Timeout)),
+        Poll::Pending => poll_some(&mut timer, cx).map(|()| Err(stalled(limit))),
     })
     .await
 }
@@ -187,7 +195,10 @@ async fn pieces<R: wt::RecvStream>(
                 }
                 match read.as_mut().poll(cx) {
                     Poll::Ready(read) => Poll::Ready(read),
-                    Poll::Pending => timer.as_mut().poll(cx).map(|()| Err(Error::Timeout)),
+                    Poll::Pending => timer
+                        .as_mut()
+                        .poll(cx)
+                        .map(|()| Err(stalled(runtime.limits().stall))),
                 }
             })
             .await?

@@ -83,7 +83,7 @@ async fn take<T: wt::Session>(
     }
     if let Err(error) = &received {
         // Already over: then there is nothing left to fail.
-        let _over = guard.group.abort(error.clone());
+        let _over = guard.group.abort(error.clone().of_sender());
     }
     received
 }
