@@ -117,7 +117,11 @@ main(async () => {
 	say("building the relay");
 	const program = await buildRelay();
 	const live = figures();
-	const relay = await startOurRelay({ program, args: checking ? [] : ["--figures", "1"], line: live.line });
+	const relay = await startOurRelay({
+		program,
+		args: ["--drain", "1", ...(checking ? [] : ["--figures", "1"])],
+		line: live.line,
+	});
 	say(`relay: ${relay.url}`);
 	const app = await serveApp(join(root, "demo"), "demo", ["index.html"], { port: checking ? 0 : 4173 });
 	const url = `${app.url}?relay=${encodeURIComponent(relay.url)}`;

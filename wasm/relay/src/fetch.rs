@@ -102,7 +102,7 @@ fn failed(error: &Error) -> Response {
     let status = match error {
         // Not there any more is not there.
         Error::NotFound | Error::Evicted | Error::CacheFull | Error::Old => StatusCode::NOT_FOUND,
-        Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Error::Timeout | Error::Late { .. } => StatusCode::GATEWAY_TIMEOUT,
         Error::Unauthorized => StatusCode::FORBIDDEN,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

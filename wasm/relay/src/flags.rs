@@ -28,6 +28,9 @@ pub struct Flags {
     /// What it speaks.
     #[command(flatten)]
     pub session: Session,
+    /// Seconds that sessions may take to go elsewhere when the relay is told to stop.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub drain: u8,
     /// Print a line of figures to standard output every this many seconds.
     #[arg(long)]
     pub figures: Option<u64>,

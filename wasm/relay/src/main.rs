@@ -94,9 +94,17 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
             }
         });
     }
-    let served = server.run(stopped()).await;
-    links.close().await;
-    Ok(served?)
+    let drain = Duration::from_secs(flags.drain.into());
+    let served = async {
+        let served = server.run_and_drain(stopped(), drain).await;
+        links.close().await;
+        served
+    };
+    Ok(tokio::select! {
+        served = served => served,
+        // Whoever says it twice does not want to wait.
+        () = async { stopped().await; stopped().await } => Ok(()),
+    }?)
 }
 
 /// Resolves on Ctrl-C, and on SIGTERM where there is one.

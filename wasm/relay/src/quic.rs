@@ -14,6 +14,7 @@ use crate::auth::{Access, Asked};
 use crate::bounds::Bounds;
 use crate::certificate::Certificate;
 use crate::relay::{Entry, Relay};
+use crate::webtransport::{self, HandshakeError};
 
 /// Failure to set up the UDP endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +188,7 @@ enum ConnectionError {
     #[error("QUIC handshake failed: {0}")]
     Quic(#[from] quinn::ConnectionError),
     #[error("WebTransport handshake failed: {0}")]
-    WebTransport(#[from] wt::ServerError),
+    WebTransport(#[from] HandshakeError),
     #[error(transparent)]
     Session(#[from] moq_net::Error),
 }
@@ -210,17 +211,26 @@ async fn connection(
                 connection.close(BUSY.into(), full.to_string().as_bytes());
             })?,
         };
-        let (session, entry) = admit(connection.clone(), relay).await?;
-        Ok::<_, ConnectionError>((connection, guest, session, entry))
+        let (transport, entry) = admit(connection.clone(), relay).await?;
+        Ok::<_, ConnectionError>((connection, guest, transport, entry))
     });
-    let (connection, guest, session, entry) = admitted
+    let (connection, guest, transport, entry) = admitted
         .await
         .map_err(|_elapsed| ConnectionError::Timeout)??;
-    let served = relay.serve_from(session, entry, |access| {
+    let admit = |access: &Access| {
         drop(guest);
         open(&connection, relay, access);
-    });
-    Ok(served.await?)
+    };
+    Ok(match transport {
+        Transport::WebTransport(session) => relay.serve_from(session, entry, admit).await,
+        Transport::Quic(session) => relay.serve_from(*session, entry, admit).await,
+    }?)
+}
+
+/// What a connection turned out to carry.
+enum Transport {
+    WebTransport(webtransport::Session),
+    Quic(Box<wt::Session>),
 }
 
 /// The code of a connection that is one too many: as an HTTP status of 503 in the range of the application.
@@ -230,7 +240,7 @@ const BUSY: u32 = 64 + 503;
 async fn admit(
     connection: quinn::Connection,
     relay: &Relay,
-) -> Result<(wt::Session, Entry), ConnectionError> {
+) -> Result<(Transport, Entry), ConnectionError> {
     let alpn = connection
         .handshake_data()
         .and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok())
@@ -241,11 +251,15 @@ async fn admit(
         .and_then(|chain| chain.into_iter().next());
     if alpn.as_deref() != Some(wt::ALPN.as_bytes()) {
         let session = wt::Session::raw(connection);
-        return Ok((session, Entry::Setup { certificate }));
+        return Ok((
+            Transport::Quic(Box::new(session)),
+            Entry::Setup { certificate },
+        ));
     }
 
-    let request = wt::Request::accept(connection).await?;
-    let url = &request.url;
+    let request = webtransport::Request::accept(connection).await?;
+    let connect = request.connect();
+    let url = &connect.url;
     let asked = Asked {
         path: url.path(),
         query: url.query().unwrap_or_default(),
@@ -253,11 +267,11 @@ async fn admit(
         certificate: certificate.as_ref(),
         ..Asked::default()
     };
-    let decided = relay.authorize(&asked.with_headers(&request.headers)).await;
+    let decided = relay.authorize(&asked.with_headers(&connect.headers)).await;
     // The first entry of the client's list wins. With none in common the session still opens
     // without a sub-protocol and both ends fall back to the in-band version exchange.
     let known = Version::alpns(relay.versions());
-    let chosen = request
+    let chosen = connect
         .protocols
         .iter()
         .find(|offer| known.contains(&offer.as_str()))
@@ -267,5 +281,6 @@ async fn admit(
         response = response.with_protocol(protocol);
     }
     // A page learns nothing from a refused CONNECT, so the session opens, and closes with the code that says why.
-    Ok((request.respond(response).await?, Entry::Decided(decided)))
+    let session = request.respond(response).await?;
+    Ok((Transport::WebTransport(session), Entry::Decided(decided)))
 }

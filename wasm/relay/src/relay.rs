@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use moq_net::{
-    Config, Error, Limits, Origin, OriginProducer, Path, PathOwned, Runtime, Server, Version,
+    Config, Error, Limits, Origin, OriginProducer, Path, PathOwned, Runtime, Server, Session,
+    Version,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
@@ -17,6 +18,7 @@ use crate::admission::{Door, Full};
 use crate::auth::{Access, Asked, Authority, Granted, Refusal};
 use crate::bounds::Bounds;
 use crate::budget::Budget;
+use crate::drain::{Drain, Guard};
 use crate::host::TokioHost;
 use crate::metrics::{Metrics, Tier};
 
@@ -29,6 +31,7 @@ pub struct Relay {
     fetches: Arc<Semaphore>,
     bounds: Arc<Bounds>,
     sessions: Door,
+    drain: Drain,
     budget: Budget,
     metrics: Metrics,
     panics: AtomicU64,
@@ -73,6 +76,7 @@ impl Relay {
             versions,
             fetches: Arc::new(Semaphore::new(bounds.requests)),
             sessions: Door::new(bounds.sessions, bounds.sessions),
+            drain: Drain::new(),
             budget: Budget::new(bounds.session_bytes),
             metrics: Metrics::default(),
             bounds: Arc::new(bounds),
@@ -197,10 +201,22 @@ impl Relay {
         entry: Entry,
         admit: impl FnOnce(&Access),
     ) -> Result<(), Error> {
-        let result = self.session(transport.clone(), entry, admit).await;
+        let mut guard = self.drain.guard();
+        let result = self
+            .session(transport.clone(), entry, admit, &mut guard)
+            .await;
         // Letting go of the transport cuts short what it has to say, and the peer would not hear why.
         let _late = tokio::time::timeout(GOODBYE, transport.closed()).await;
+        drop(guard);
         result
+    }
+
+    /// Tells every session that the relay ends, and waits until all are over. Those that have not gone elsewhere within
+    /// `time`, and those whose version has no word for it at once, are closed as [`Error::GoingAway`].
+    pub async fn drain(&self, time: Duration) {
+        self.drain.begin(time);
+        // Those that are not let in yet are not waited for any longer.
+        let _late = tokio::time::timeout(time + GOODBYE, self.drain.done()).await;
     }
 
     async fn session<T: web_transport_trait::Session>(
@@ -208,6 +224,7 @@ impl Relay {
         transport: T,
         entry: Entry,
         admit: impl FnOnce(&Access),
+        guard: &mut Guard,
     ) -> Result<(), Error> {
         let mut config = Config::new(self.runtime.clone()).with_versions(self.versions.clone());
         if !matches!(entry, Entry::Setup { .. }) {
@@ -255,24 +272,49 @@ impl Relay {
         let _member = self.budget.join(&session);
         let _counted = self.metrics.open(tier, &session);
         tracing::info!(%version, "session started");
-        let refusal = tokio::select! {
+        let ended = async {
+            tokio::select! {
+                refusal = access.lease.ended() => (refusal.into(), refusal.to_string()),
+                () = leave(&session, guard) => (Error::GoingAway, ENDING.to_owned()),
+            }
+        };
+        let (error, reason) = tokio::select! {
             result = &mut driver => return result.unwrap_or_else(|_panic| {
                 self.panics.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(parent: None, "a session ended because of a fault of the relay");
                 Err(Error::Dropped)
             }),
-            refusal = access.lease.ended() => refusal,
+            ended = ended => ended,
         };
-        let error = Error::from(refusal);
-        session.close(error.clone(), &refusal.to_string());
+        // A browser that loses the reason of the close, as Chromium (156) does now and then, has it from here.
+        session.revoke(error.clone());
+        let _over = tokio::time::timeout(REST, &mut driver).await;
+        // The driver rests, so nothing is written any more. Closing in the middle of a write breaks both off over WebSocket.
+        tokio::time::sleep(REST).await;
+        session.close(error.clone(), &reason);
         // Nothing more is served; this only ends what is under way.
         let _late = tokio::time::timeout(GOODBYE, driver).await;
         Err(error)
     }
 }
 
+/// Waits until the relay ends; then tells the peer, and waits until its time is over.
+async fn leave(session: &Session, guard: &mut Guard) {
+    let time = guard.begun().await;
+    if session.version().has_goaway() && !time.is_zero() {
+        session.goaway("");
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// What a client hears when the relay ends.
+const ENDING: &str = "the relay is shutting down";
+
 /// What a client hears when there are too many: 503, in the range of the application.
 const BUSY: Error = Error::App(503);
+
+/// How long what was written last may take to leave, and to be read.
+const REST: Duration = Duration::from_millis(50);
 
 /// How long the end of a session may take: published peers need a round trip to take notice.
 const GOODBYE: Duration = Duration::from_secs(2);

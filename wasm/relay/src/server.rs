@@ -19,6 +19,9 @@ const PORT_ATTEMPTS: usize = 16;
 /// How often it is looked whether the certificate comes to its end. By the clock on the wall: machines sleep.
 const LOOK: Duration = Duration::from_secs(3600);
 
+/// How long the last packets may take to leave.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// A relay that is listening.
 pub struct Server {
     address: SocketAddr,
@@ -83,11 +86,26 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` resolves, then closes every connection.
+    /// Serves until `stop` resolves, then closes every connection at once, as with [`run_and_drain`](Self::run_and_drain)
+    /// and no time to leave.
     ///
     /// # Errors
     /// The HTTP listener failed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+        self.run_and_drain(stop, Duration::ZERO).await
+    }
+
+    /// Serves until `stop` resolves. From then on nobody is let in; those who are here are told, and after `drain` those
+    /// who are still here are closed as [`GoingAway`](moq_net::Error::GoingAway).
+    ///
+    /// # Errors
+    /// The HTTP listener failed.
+    pub async fn run_and_drain(
+        self,
+        stop: impl Future<Output = ()>,
+        drain: Duration,
+    ) -> std::io::Result<()> {
+        let relay = self.relay.clone();
         let bounds = self.relay.bounds().clone();
         let budget = self.relay.budget().clone();
         let watched = internal::router(self.relay.clone());
@@ -113,10 +131,22 @@ impl Server {
             () = renewing => Ok(()),
             () = stop => Ok(()),
         };
+        tokio::select! {
+            () = relay.drain(drain) => {}
+            () = refuse(&self.endpoint) => {}
+        }
         self.endpoint.close(0u32.into(), b"shutting down");
-        self.endpoint.wait_idle().await;
+        let _late = tokio::time::timeout(LAST_WORD, self.endpoint.wait_idle()).await;
         result
     }
+}
+
+/// Turns everybody away: who comes to a relay that ends should not wait for an answer.
+async fn refuse(endpoint: &quinn::Endpoint) {
+    while let Some(incoming) = endpoint.accept().await {
+        incoming.refuse();
+    }
+    std::future::pending().await
 }
 
 /// Gives the endpoint a new certificate whenever the old one comes to its end. Connections that there are stay.

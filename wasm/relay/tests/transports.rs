@@ -27,20 +27,29 @@ struct Running {
 }
 
 fn start() -> Running {
+    start_until(std::future::pending(), Duration::ZERO).0
+}
+
+/// A relay that ends with `stop`, and gives clients `drain` to leave.
+fn start_until(
+    stop: impl Future<Output = ()> + Send + 'static,
+    drain: Duration,
+) -> (Running, tokio::task::JoinHandle<std::io::Result<()>>) {
     let certificate = Certificate::self_signed(&["localhost".into()]).unwrap();
     let relay = Relay::new(Limits::relay(), Version::DEFAULT.to_vec());
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), &certificate, relay.clone()).unwrap();
     let address = server.address();
-    tokio::spawn(server.run(std::future::pending()));
+    let ended = tokio::spawn(server.run_and_drain(stop, drain));
     let digest = ring::digest::digest(&ring::digest::SHA256, &certificate.chain[0]);
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate.chain[0].clone()).unwrap();
-    Running {
+    let running = Running {
         address,
         fingerprint: digest.as_ref().to_vec(),
         roots: Arc::new(roots),
         relay,
-    }
+    };
+    (running, ended)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,17 +106,21 @@ impl Running {
     }
 
     async fn quic(&self, version: Version) -> wt::Session {
+        wt::Session::raw(self.quic_as(version.alpn()).await)
+    }
+
+    async fn quic_as(&self, alpn: &str) -> quinn::Connection {
         let mut tls = rustls::ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
-        tls.alpn_protocols = vec![version.alpn().as_bytes().to_vec()];
+        tls.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         let tls: quinn::crypto::rustls::QuicClientConfig = tls.try_into().unwrap();
         let config = quinn::ClientConfig::new(Arc::new(tls));
         let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let connecting = endpoint.connect_with(config, self.address, "localhost");
-        wt::Session::raw(connecting.unwrap().await.unwrap())
+        connecting.unwrap().await.unwrap()
     }
 }
 
@@ -261,4 +274,86 @@ async fn a_client_that_leaves_takes_its_announcements_along() {
     let (path, event) = soon("the withdrawal", announced.next()).await.unwrap();
     assert_eq!(path.as_str(), "room");
     assert!(event.broadcast().is_none());
+}
+
+#[tokio::test]
+async fn clients_of_a_relay_that_ends_are_told_and_have_time_to_leave() {
+    for binding in [Binding::WebTransport, Binding::WebSocket, Binding::Quic] {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopped = async move { drop(stopped.await) };
+        let (relay, ended) = start_until(stopped, Duration::from_millis(300));
+        let leaves = relay.dial(binding, Version::Lite06, "/").await;
+        let stays = relay.dial(binding, Version::Lite04, "/").await;
+        // Before 04 there is no word for it.
+        let untold = match binding {
+            Binding::Quic => None,
+            _ => Some(relay.dial(binding, Version::Lite03, "/").await),
+        };
+        drop(stop);
+        for peer in [&leaves, &stays] {
+            let uri = soon("GOAWAY", peer.session.going_away()).await;
+            assert_eq!(uri, Ok(String::new()), "{binding:?}");
+        }
+        drop(leaves);
+        for peer in [Some(stays), untold].into_iter().flatten() {
+            let error = soon("the end", peer.session.closed()).await;
+            let version = peer.session.version();
+            assert_eq!(error, Error::GoingAway, "{binding:?} {version}");
+            let close = peer.session.close_reason().unwrap();
+            assert_eq!(
+                (close.code, close.reason.as_str()),
+                (Some(0x10), "the relay is shutting down"),
+                "{binding:?}"
+            );
+        }
+        soon("the end of the relay", ended).await.unwrap().unwrap();
+        assert_eq!(relay.relay.sessions(), 0, "{binding:?}");
+    }
+}
+
+/// A WebTransport client by hand: it says what it must, and does nothing by itself.
+async fn by_hand(relay: &Running) -> (quinn::Connection, quinn::SendStream, quinn::RecvStream) {
+    let connection = relay.quic_as(wt::ALPN).await;
+    let mut settings = wt::proto::Settings::default();
+    settings.enable_webtransport(1);
+    let mut control = connection.open_uni().await.unwrap();
+    settings.write(&mut control).await.unwrap();
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    let url = format!("https://localhost:{}/", relay.address.port());
+    let request =
+        ConnectRequest::new(url.parse::<url::Url>().unwrap()).with_protocol(Version::Lite04.alpn());
+    request.write(&mut send).await.unwrap();
+    wt::proto::ConnectResponse::read(&mut recv).await.unwrap();
+    tokio::spawn(async move {
+        let _kept = control;
+        std::future::pending::<()>().await;
+    });
+    (connection, send, recv)
+}
+
+#[tokio::test]
+async fn a_web_transport_client_that_is_slow_still_hears_why_its_session_ends() {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move { drop(stopped.await) };
+    let (relay, ended) = start_until(stopped, Duration::ZERO);
+    let (connection, _send, recv) = by_hand(&relay).await;
+    soon("the session", async {
+        while relay.relay.sessions() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    drop(stop);
+    // Long after the capsule came, and longer than a round trip takes: a busy browser.
+    let early = tokio::time::timeout(Duration::from_secs(1), connection.closed()).await;
+    assert!(early.is_err(), "{early:?}");
+    let mut capsules = wt::proto::Http3CapsuleReader::new(recv);
+    let capsule = soon("the capsule", capsules.read()).await.unwrap();
+    let why = wt::proto::Capsule::CloseWebTransportSession {
+        code: 0x10,
+        reason: "the relay is shutting down".to_owned(),
+    };
+    assert_eq!(capsule, Some(why));
+    // One that never closes is not waited for without end.
+    soon("the end of the relay", ended).await.unwrap().unwrap();
 }
