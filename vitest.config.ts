@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { chromiumArgs, chromiumPath } from "./scripts/chromium.mjs";
+import { signalRelay, startRelay } from "./test/support/relay-commands.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("./package.json", import.meta.url), "utf8")) as { version: string };
 
@@ -32,6 +33,7 @@ export default defineConfig({
 						enabled: true,
 						headless: true,
 						screenshotFailures: false,
+						commands: { startRelay, signalRelay },
 						provider: playwright({ launchOptions: { executablePath: chromiumPath(), args: chromiumArgs() } }),
 						instances: [{ browser: "chromium" }],
 					},

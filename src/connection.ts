@@ -29,7 +29,7 @@ const FIRST_APP_CODE = 64;
 /** How far a connection is. */
 export type ConnectionState = "connected" | "closed";
 
-/** How a connection ended. */
+/** How a connection ended: the code and text that it was closed with, by either side. */
 export type CloseInfo = CloseData;
 
 /** What the peer says the connection can carry; a member is absent where it does not say. */
@@ -96,6 +96,8 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	#connected: ConnectedData;
 	#estimate: Bandwidth | undefined;
 	#state: ConnectionState = "connected";
+	/** What this side closed it with. */
+	#said: Pick<CloseInfo, "code" | "reason"> = {};
 
 	private constructor({ anchor, port, url, publish, consume, own, connected, token }: Made) {
 		super();
@@ -119,7 +121,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 				port.onmessage = null;
 				port.close();
 				if (error) reject(error);
-				else resolve({ local: true });
+				else resolve({ ...this.#said, local: true });
 				if (error) own?.fail(error);
 				else own?.close();
 				this.#ended(error);
@@ -258,6 +260,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		argument.text("reason", reason);
 		if (!this.#anchor.isLive) return;
 		const { link, id } = this.#anchor;
+		this.#said = reason ? { code, reason } : { code };
 		// The worker frees the session when the peer was told; nobody waits for that here.
 		link.call("closeConnection", { connection: id, code, reason }, { reject: () => undefined });
 		this.#anchor.close();

@@ -21,7 +21,10 @@ export class MoqError extends Error {
 	override readonly name: string = "MoqError";
 	/** The stable string to branch on. */
 	readonly kind: ErrorKind;
-	/** The number on the wire, where one was sent or received. */
+	/**
+	 * The number that came with it, if any. Of kind `app`: what the other end gave to `abort()` or `reject()` (0…65535), or to
+	 * `Connection.close()` (64 and more). Otherwise as on the wire.
+	 */
 	readonly code?: number;
 	/** The registry of {@link MoqError.code}: stream resets or session closes. */
 	readonly scope?: ErrorScope;
@@ -41,7 +44,7 @@ export class MoqError extends Error {
 	}
 }
 
-/** We stopped it: `cancel()`, an aborted signal, or nobody was left who wanted it. */
+/** This side stopped it: `cancel()` or an aborted signal. Its `cause` is the reason that was given there. */
 export class CancelledError extends MoqError {
 	override readonly name: string = "CancelledError";
 }
@@ -49,7 +52,7 @@ export class CancelledError extends MoqError {
 export class NotFoundError extends MoqError {
 	override readonly name: string = "NotFoundError";
 }
-/** It existed, and its owner vanished without finishing it. */
+/** It existed, and its owner is gone without finishing it: closed, crashed, or without network. */
 export class DroppedError extends MoqError {
 	override readonly name: string = "DroppedError";
 }
@@ -57,7 +60,7 @@ export class DroppedError extends MoqError {
 export class ClosedError extends MoqError {
 	override readonly name: string = "ClosedError";
 }
-/** A deadline passed. */
+/** A deadline passed: one of this library, whose message names what was waited for, one of the peer, or that of a signal. */
 export class TimeoutError extends MoqError {
 	override readonly name: string = "TimeoutError";
 }

@@ -1,14 +1,25 @@
 import { signal as signalOf } from "./argument.ts";
 import { asyncDisposeBy, disposeBy } from "./dispose.ts";
-import { errorFromUnknown, failure } from "./error.ts";
+import { errorFromUnknown, failure, type MoqError } from "./error.ts";
 
 /** How far a {@link Pending} is. */
 export type PendingStatus = "pending" | "resolved" | "rejected" | "cancelled";
 
 /** Options of every call that waits. */
 export interface WaitOptions {
-	/** Aborting is the same as `cancel()` with the signal's reason. */
+	/**
+	 * Aborting is the same as `cancel()`: the call rejects with a {@link CancelledError}, or with a {@link TimeoutError} when the
+	 * signal is that of `AbortSignal.timeout()`. Its `cause` is the signal's reason.
+	 */
 	signal?: AbortSignal | undefined;
+}
+
+/** What a call rejects with whose signal was aborted. */
+function abortion({ reason }: AbortSignal): MoqError {
+	const { name, message } = (reason ?? {}) as { name?: unknown; message?: unknown };
+	if (name === "TimeoutError") return failure("timeout", "the time of the signal ran out", reason);
+	const why = typeof reason === "string" ? reason : message;
+	return failure("cancelled", `the signal was aborted${typeof why === "string" && why ? `: ${why}` : ""}`, reason);
 }
 
 /**
@@ -46,7 +57,7 @@ export class Pending<T> implements PromiseLike<T> {
 		try {
 			const signal = signalOf(options);
 			if (signal?.aborted) {
-				this.#finish("cancelled")?.reject(signal.reason);
+				this.#finish("cancelled")?.reject(abortion(signal));
 				return;
 			}
 			const withdraw = start(
@@ -56,7 +67,7 @@ export class Pending<T> implements PromiseLike<T> {
 			if (this.#status !== "pending") return;
 			this.#withdraw = withdraw;
 			if (!signal) return;
-			const abort = () => this.#abandon(signal.reason);
+			const abort = () => this.#abandon(abortion(signal));
 			signal.addEventListener("abort", abort, { once: true });
 			this.#unlisten = () => signal.removeEventListener("abort", abort);
 		} catch (error) {

@@ -86,6 +86,6 @@ export class Question<Data extends RequestData = RequestData> implements Answera
 	/** A handler threw this. */
 	fail(error: unknown): void {
 		if (!this.anchor.isLive) return;
-		this.reject(error instanceof MoqError ? error : "cancelled");
+		this.reject(error instanceof MoqError ? error : "dropped");
 	}
 }

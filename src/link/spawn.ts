@@ -1,4 +1,5 @@
 import { failure, usage } from "../error.ts";
+import { trusted } from "./policy.ts";
 
 /** Where the worker comes from, when not from next to this file. A function may be called again for another role. */
 export type WorkerSource = Worker | URL | string | (() => Worker);
@@ -26,7 +27,8 @@ export async function spawn(source: WorkerSource | undefined, name: string): Pro
 	if (source !== undefined) {
 		const url = new URL(source, location.href);
 		if (url.origin === location.origin || url.protocol === "blob:" || url.protocol === "data:") {
-			return { worker: new Worker(url, { type: "module", name }), origin: url.href, started: nothing };
+			const worker = trusted(() => new Worker(url, { type: "module", name }));
+			return { worker, origin: url.href, started: nothing };
 		}
 		return await fromText(url, name);
 	}
@@ -35,7 +37,7 @@ export async function spawn(source: WorkerSource | undefined, name: string): Pro
 		return await fromText(new URL("./worker.js", url), name);
 	}
 	// One expression, all literal and without a name: this is what every bundler recognises and rewrites.
-	const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+	const worker = trusted(() => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }));
 	return { worker, origin: new URL("./worker.js", url).href, started: nothing };
 }
 
@@ -52,10 +54,12 @@ async function fromText(url: URL, name: string): Promise<Spawned> {
 		text = await response.text();
 	} catch (error) {
 		const why = error instanceof Error ? error.message : String(error);
-		const message = `the worker is on another origin and could not be fetched from ${url.href}: ${why}`;
+		const message =
+			`the worker is on another origin and could not be fetched from ${url.href}: ${why} ` +
+			"(that origin has to allow it, and so does connect-src of this page's content security policy)";
 		throw failure("worker-load", message);
 	}
 	const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-	const worker = new Worker(blob, { type: "module", name });
+	const worker = trusted(() => new Worker(blob, { type: "module", name }));
 	return { worker, origin: `${url.href} (through a blob)`, started: () => URL.revokeObjectURL(blob) };
 }

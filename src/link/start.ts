@@ -2,6 +2,7 @@ import type { BootMessage, InitMessage } from "../../worker/protocol/boot.ts";
 import { START_DEADLINE_MS } from "../../worker/protocol/limits.ts";
 import { BUILD_VERSION } from "../../worker/protocol/version.ts";
 import { errorFrom, failure, type MoqError, type VersionMismatchError } from "../error.ts";
+import { type PolicyWatch, watchPolicy } from "./policy.ts";
 import type { Spawned } from "./spawn.ts";
 
 /** The three reasons for which a worker that loads elsewhere does not load here; the browser does not say which. */
@@ -24,6 +25,7 @@ export function startWorker(
 	const { worker, origin } = spawned;
 	return new Promise((resolve, reject) => {
 		let phase: "loading" | "starting" | "running" | "over" = "loading";
+		const policy: PolicyWatch = watchPolicy();
 		const timer = setTimeout(() => {
 			const what = phase === "loading" ? "did not load" : "did not start";
 			const message = `the worker from ${origin} ${what} within ${START_DEADLINE_MS / 1000} s`;
@@ -32,6 +34,7 @@ export function startWorker(
 		const abort = () => fail(signal.reason);
 		const settled = () => {
 			clearTimeout(timer);
+			policy.stop();
 			signal.removeEventListener("abort", abort);
 			spawned.started();
 		};
@@ -84,8 +87,12 @@ export function startWorker(
 			// An empty message is all there is when a script does not load.
 			const detail = event.message ? `: ${event.message}` : "";
 			if (phase === "loading") {
-				const message = `the worker could not be loaded from ${origin}${detail || `; usual causes: ${LOAD_CAUSES}`}`;
-				fail(failure("worker-load", message));
+				const what = `the worker could not be loaded from ${origin}`;
+				// The browser says what the policy forbids apart from that, and maybe later.
+				setTimeout(() => {
+					const why = policy.remedy() ?? `usual causes: ${LOAD_CAUSES}`;
+					fail(failure("worker-load", `${what}${detail || `; ${why}`}`));
+				});
 				return;
 			}
 			broke(failure("worker-crashed", `the worker failed${detail}`));

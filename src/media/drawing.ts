@@ -1,15 +1,18 @@
 import type { RoleRenderInit } from "../../worker/protocol/boot.ts";
-import type { RenderEvent } from "../../worker/protocol/media.ts";
+import type { RenderEvent, RenderRequest } from "../../worker/protocol/media.ts";
 import { BUILD_VERSION } from "../../worker/protocol/version.ts";
 import { Anchor } from "../anchor.ts";
 import { failure, MoqError, usage } from "../error.ts";
+import { Heartbeat } from "../link/heartbeat.ts";
 import type { Link } from "../link/link.ts";
 import { spawn } from "../link/spawn.ts";
 import { startWorker } from "../link/start.ts";
 
+type DrawnEvent = Extract<RenderEvent, { type: "drawn" }>;
+
 /** What {@link startDrawing} tells its owner. */
 export interface DrawingEvents {
-	drawn(event: RenderEvent): void;
+	drawn(event: DrawnEvent): void;
 	/** Nothing more is drawn. Last event. */
 	failed(error: MoqError): void;
 }
@@ -34,7 +37,11 @@ export function startDrawing(
 ): Drawing {
 	const pictures = new MessageChannel();
 	const events = new MessageChannel();
-	events.port1.onmessage = ({ data }: MessageEvent<RenderEvent>) => told.drawn(data);
+	let answered: (() => void) | undefined;
+	events.port1.onmessage = ({ data }: MessageEvent<RenderEvent>) => {
+		if (data.type === "alive") answered?.();
+		else told.drawn(data);
+	};
 	const canvas = takeOver(element);
 	const render = { canvas, pictures: pictures.port2, events: events.port2, readStamps };
 	const { source } = link;
@@ -53,6 +60,17 @@ export function startDrawing(
 
 	const controller = new AbortController();
 	const { signal } = controller;
+	// A worker that is terminated, by a browser that is short of memory for one, says nothing.
+	const heartbeat = new Heartbeat({
+		ping: () =>
+			new Promise((resolve) => {
+				answered = resolve;
+				events.port1.postMessage({ type: "ping" } satisfies RenderRequest);
+			}),
+		isNeeded: () => true,
+		dead: (error) => failed(error),
+	});
+	signal.addEventListener("abort", () => heartbeat.stop());
 	const failed = (error: unknown): void => {
 		if (signal.aborted) return;
 		controller.abort();
@@ -70,6 +88,7 @@ export function startDrawing(
 		// The render worker owns the canvas and its ports from here on.
 		const transfer = [render.canvas, render.pictures, render.events];
 		await startWorker(spawned, { message, transfer }, signal, failed);
+		if (!signal.aborted) heartbeat.wake();
 	};
 	start().catch(failed);
 	return {

@@ -84,7 +84,8 @@ export class Player extends TypedEventTarget<PlayerEventMap> {
 		this.broadcast = text("broadcast", options.broadcast);
 		if (!(options.canvas instanceof HTMLCanvasElement)) throw usage("canvas must be a canvas element");
 		const rendition = options.rendition === undefined ? {} : { rendition: text("rendition", options.rendition) };
-		const { link, id: origin } = originOf(options.connection, "consume");
+		const source = originOf(options.connection, "consume");
+		const { link, id: origin } = source;
 		this.#drawing = startDrawing(link, options.canvas, options.readStamps === true, {
 			drawn: ({ pictures, received, overtaken, width, height }) =>
 				this.emit("drawn", { pictures, received, overtaken, width, height }),
@@ -93,7 +94,7 @@ export class Player extends TypedEventTarget<PlayerEventMap> {
 		const { port1, port2 } = new MessageChannel();
 		this.#port = port1;
 		this.#port.onmessage = ({ data }: MessageEvent<PlayerEvent>) => this.#event(data);
-		this.#anchor = new Anchor(link, "player");
+		this.#anchor = source.bind(new Anchor(link, "player"));
 		this.#anchor.onEnd((error) => this.#end(error));
 		this.#anchor.make("openPlayer", {
 			player: this.#anchor.id,

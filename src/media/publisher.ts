@@ -55,11 +55,12 @@ export class Publisher extends TypedEventTarget<PublisherEventMap> {
 		record("the options", options);
 		this.broadcast = text("broadcast", options.broadcast);
 		const source = oneOf("source", options.source, ["test-pattern"]);
-		const { link, id: origin } = originOf(options.connection, "publish");
+		const target = originOf(options.connection, "publish");
+		const { link, id: origin } = target;
 		const { port1, port2 } = new MessageChannel();
 		this.#port = port1;
 		this.#port.onmessage = ({ data }: MessageEvent<PublisherEvent>) => this.#event(data);
-		this.#anchor = new Anchor(link, "publisher");
+		this.#anchor = target.bind(new Anchor(link, "publisher"));
 		this.#anchor.onEnd((error) => this.#end(error));
 		this.#anchor.make("openPublisher", {
 			publisher: this.#anchor.id,

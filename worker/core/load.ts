@@ -30,7 +30,7 @@ async function first(sources: readonly WasmSource[]): Promise<InitOutput> {
 		try {
 			return await instantiate(source);
 		} catch (error) {
-			reasons.push(`${name(source)}: ${error instanceof Error ? error.message : String(error)}`);
+			reasons.push(`${name(source)}: ${reason(error)}`);
 		}
 	}
 	throw {
@@ -38,6 +38,15 @@ async function first(sources: readonly WasmSource[]): Promise<InitOutput> {
 		message:
 			reasons.length > 0 ? `the core could not be loaded: ${reasons.join("; ")}` : "no place to load the core from",
 	} satisfies ErrorData;
+}
+
+/** What a source failed with, and what to do where the page itself forbids it. */
+function reason(error: unknown): string {
+	const message = error instanceof Error ? error.message : String(error);
+	if (/unsafe-eval|Content Security Policy/i.test(message)) {
+		return `the content security policy forbids it: script-src has to list 'wasm-unsafe-eval' (${message})`;
+	}
+	return message;
 }
 
 async function instantiate(source: WasmSource): Promise<InitOutput> {

@@ -1,7 +1,18 @@
+import type { ErrorData } from "../protocol/error.ts";
 import type { VideoRendition } from "./catalog.ts";
 
 /** How long a browser may take to say whether it can decode or encode something, ms; some never answer. */
 const PROBE_TIMEOUT_MS = 3000;
+
+/** What keeps this browser from decoding, or encoding, anything at all. */
+export function missing(part: "VideoDecoder" | "VideoEncoder"): ErrorData | undefined {
+	if (part in globalThis) return undefined;
+	const why =
+		globalThis.isSecureContext === false
+			? "this page is no secure context, as https pages and those of localhost are"
+			: "this browser has no WebCodecs";
+	return { kind: "unsupported", message: `there is no ${part}: ${why}` };
+}
 
 /**
  * The decoder configuration for a rendition, as this browser accepts it, or `undefined` when it cannot decode it.

@@ -12,6 +12,7 @@ import {
 } from "../protocol/media.ts";
 import { BroadcastPlayer, type BroadcastPlayerEvents, type BroadcastSource } from "./broadcast-player.ts";
 import { epochMs } from "./clock.ts";
+import { missing } from "./codec.ts";
 import { Patience } from "./patience.ts";
 import { PictureSender } from "./picture-sender.ts";
 import { Scope } from "./scope.ts";
@@ -67,6 +68,12 @@ export class Player {
 
 	async #run(): Promise<void> {
 		const { core, origin, path } = this.#source;
+		const absent = missing("VideoDecoder");
+		if (absent) {
+			this.#setState("unsupported");
+			this.#post({ type: "error", error: absent });
+			return;
+		}
 		while (!this.#scope.isClosed) {
 			const broadcast = await this.#scope.wait(core.waitForBroadcast(origin, path));
 			try {

@@ -10,6 +10,7 @@ import {
 } from "../protocol/media.ts";
 import { CATALOG_TRACK } from "./catalog.ts";
 import { writeCatalog } from "./catalog-track.ts";
+import { missing } from "./codec.ts";
 import { legacyFrame } from "./legacy.ts";
 import { chooseEncoder, type EncoderChoice, PictureEncoder } from "./picture-encoder.ts";
 import { Scope } from "./scope.ts";
@@ -70,6 +71,8 @@ export class Publisher {
 	}
 
 	async #run(): Promise<void> {
+		const absent = missing("VideoEncoder");
+		if (absent) throw absent;
 		const choice = await chooseEncoder(PATTERN);
 		if (this.#scope.isClosed) return;
 		if (!choice)

@@ -46,6 +46,7 @@ export class Renderer {
 		this.#events = events;
 		this.#pictures = pictures;
 		this.#stamps = readStamps ? new StampReader() : undefined;
+		events.onmessage = () => events.postMessage({ type: "alive" } satisfies RenderEvent);
 		pictures.onmessage = ({ data }: MessageEvent<PictureMessage>) => this.#message(data);
 		this.#wake.port1.onmessage = () => this.#draw();
 		this.#timer = setInterval(() => this.#report(), REPORT_INTERVAL_MS);

@@ -115,7 +115,7 @@ export interface RenderInit {
 	canvas: OffscreenCanvas;
 	/** From a player: {@link PictureMessage} in, {@link PictureReply} out. */
 	pictures: MessagePort;
-	/** To the page: {@link RenderEvent}. */
+	/** To the page: {@link RenderEvent}; from it: {@link RenderRequest}. */
 	events: MessagePort;
 	/** Read the test pattern's blocks back from every picture that is drawn. */
 	readStamps: boolean;
@@ -139,19 +139,26 @@ export interface DrawnPicture {
 	latencyMs?: number;
 }
 
-/** Render worker to page, at most four times a second and only when there is news. */
-export interface RenderEvent {
-	type: "drawn";
-	/** What was drawn since the last message, oldest first. */
-	pictures: DrawnPicture[];
-	/** Pictures received so far. */
-	received: number;
-	/** Pictures closed undrawn so far because a newer one was there. */
-	overtaken: number;
-	/** Size of the canvas, pixels. */
-	width: number;
-	height: number;
-}
+/** Page to render worker: asks for a sign of life. */
+export type RenderRequest = { type: "ping" };
+
+/** Render worker to page. */
+export type RenderEvent =
+	/** The answer to a ping. */
+	| { type: "alive" }
+	/** At most four times a second and only when there is news. */
+	| {
+			type: "drawn";
+			/** What was drawn since the last message, oldest first. */
+			pictures: DrawnPicture[];
+			/** Pictures received so far. */
+			received: number;
+			/** Pictures closed undrawn so far because a newer one was there. */
+			overtaken: number;
+			/** Size of the canvas, pixels. */
+			width: number;
+			height: number;
+	  };
 
 /** Opens a publisher. */
 export interface OpenPublisher {

@@ -1,6 +1,7 @@
 /** Hashes of certificates the browser should accept without a certificate authority. */
 
-import { describe, failure } from "./failure.ts";
+import { answers, describe, failure, final, noRelay } from "./failure.ts";
+import type { PolicyWatch } from "./policy.ts";
 
 /** One entry of `serverCertificateHashes`. */
 export interface CertificateHash {
@@ -37,16 +38,19 @@ export function parseHash(text: string): Uint8Array | undefined {
 }
 
 /** Ask a server on plain http for the hash of its certificate. @throws ErrorData naming the address and the cause. */
-export async function fetchHash(url: URL, signal: AbortSignal): Promise<CertificateHash[]> {
+export async function fetchHash(url: URL, signal: AbortSignal, policy: PolicyWatch): Promise<CertificateHash[]> {
 	let response: Response;
 	try {
 		response = await fetch(url, { signal, cache: "no-store", credentials: "omit" });
 	} catch (error) {
+		const remedy = await policy.remedy(url);
+		if (remedy) throw final(`no certificate from ${url.href}: ${remedy}`);
+		if (await answers(url, signal)) throw noRelay(`no certificate from ${url.href}`);
 		throw failure("transport", `no answer from ${url.href}: ${describe(error)}`);
 	}
-	if (!response.ok) throw failure("transport", `${url.href} answered with status ${response.status}`);
+	if (!response.ok) throw noRelay(`${url.href} answered with status ${response.status}`);
 	const text = (await response.text()).slice(0, BODY_BYTES);
 	const hash = parseHash(text);
-	if (!hash) throw failure("transport", `${url.href} did not answer with a SHA-256 in hexadecimal`);
+	if (!hash) throw noRelay(`${url.href} did not answer with a SHA-256 in hexadecimal`);
 	return certificateHashes([hash]);
 }

@@ -5,7 +5,8 @@ import type { ErrorData } from "../protocol/error.ts";
 import type { Version } from "../protocol/model.ts";
 import { type Address, address } from "./address.ts";
 import { certificateHashes } from "./certificate.ts";
-import { failure } from "./failure.ts";
+import { failure, final, isNoRelay } from "./failure.ts";
+import { PolicyWatch } from "./policy.ts";
 import { tokens } from "./version.ts";
 import { dialWebSocket } from "./websocket.ts";
 import { dialWebTransport, missing } from "./webtransport.ts";
@@ -42,10 +43,24 @@ export async function dial(options: DialOptions, signal: AbortSignal): Promise<O
 	const protocols = tokens(options.versions);
 	// Checked before anything is dialed: a mistake of the caller is not one way's bad luck.
 	const hashes = certificateHashes(options.serverCertificateHashes ?? []);
+	const policy = new PolicyWatch();
 	const ways = {
-		webtransport: (signal: AbortSignal) => dialWebTransport({ address: target, protocols, hashes, signal }),
-		websocket: (signal: AbortSignal) => dialWebSocket({ address: target, protocols, signal }),
+		webtransport: (signal: AbortSignal) => dialWebTransport({ address: target, protocols, hashes, signal, policy }),
+		websocket: (signal: AbortSignal) => dialWebSocket({ address: target, protocols, signal, policy }),
 	};
+	try {
+		return await reach(options, target, ways, signal);
+	} finally {
+		policy.stop();
+	}
+}
+
+async function reach(
+	options: DialOptions,
+	target: Address,
+	ways: Record<"webtransport" | "websocket", Way>,
+	signal: AbortSignal,
+): Promise<OpenTransport> {
 	if (options.transport !== "auto") return attempt(ways[options.transport], signal);
 	const result = await race(ways, headStart(target, options.websocket?.delayMs), signal);
 	if (result.kind === "websocket") preferWebSocket.add(target.origin);
@@ -75,7 +90,15 @@ async function attempt(way: Way, signal: AbortSignal): Promise<OpenTransport> {
 	}
 }
 
+/**
+ * How long the other way may take in all once the server has answered one of them over HTTP, and not as a relay does: a server that is
+ * none should not be waited for.
+ */
+const DOUBT_MS = 2_500;
+
 const LATE: ErrorData = failure("timeout", `no answer within ${DIAL_DEADLINE_MS / 1000} s`);
+
+const SILENT: ErrorData = final("no answer either");
 
 /** Both ways. A failure of the first starts the second at once. */
 function race(
@@ -86,8 +109,10 @@ function race(
 	return new Promise((resolve, reject) => {
 		const failures = new Map<string, ErrorData>();
 		const losers = new AbortController();
+		const began = performance.now();
 		let settled = false;
 		let second: (() => void) | undefined;
+		let doubt: ReturnType<typeof setTimeout> | undefined;
 
 		const run = (name: "webtransport" | "websocket", way: Way) => {
 			attempt(way, losers.signal).then(won, (error: unknown) => lost(name, error as ErrorData));
@@ -95,6 +120,7 @@ function race(
 		const finish = () => {
 			settled = true;
 			clearTimeout(timer);
+			clearTimeout(doubt);
 			signal.removeEventListener("abort", abort);
 			losers.abort(failure("cancelled", "the other transport was ready first"));
 		};
@@ -116,7 +142,12 @@ function race(
 				return reject(error);
 			}
 			second?.();
-			if (failures.size < 2) return;
+			if (failures.size < 2) {
+				if (error.kind === "transport" && isNoRelay(error)) {
+					doubt = setTimeout(() => losers.abort(SILENT), Math.max(0, began + DOUBT_MS - performance.now()));
+				}
+				return;
+			}
 			finish();
 			reject(both(failures));
 		};
@@ -145,5 +176,5 @@ function both(failures: Map<string, ErrorData>): ErrorData {
 	const late = errors.every((error) => error.kind === "timeout");
 	const caller = errors.find((error) => error.kind === "usage");
 	const kind = caller ? "usage" : late ? "timeout" : "transport";
-	return failure(kind, texts.join("; "));
+	return { ...failure(kind, texts.join("; ")), retryable: errors.some(({ retryable }) => retryable) };
 }

@@ -56,3 +56,37 @@ export function failure(kind: ErrorKind, message: string, cause?: ErrorData): Er
 	const retryable = kind === "transport" || kind === "timeout";
 	return { kind, message, ...(retryable ? { retryable } : {}), ...(cause ? { cause } : {}) };
 }
+
+/** What a server is that answers over HTTP, and not as a relay does. */
+const NO_RELAY = "an HTTP server answers there, but no relay: look at the address, and its path";
+
+/** A failure to connect because the server is no relay. Not worth another try. */
+export function noRelay(what: string): ErrorData {
+	return { kind: "transport", message: `${what}: ${NO_RELAY}`, retryable: false };
+}
+
+/** Whether `error` was made by {@link noRelay}. */
+export function isNoRelay({ message }: ErrorData): boolean {
+	return message.endsWith(NO_RELAY);
+}
+
+/** A failure that no other try can change. */
+export function final(message: string): ErrorData {
+	return { kind: "transport", message, retryable: false };
+}
+
+/** Whether anything answers over HTTP at `url`; pages may not always see what. */
+export async function answers(url: URL, signal: AbortSignal): Promise<boolean> {
+	try {
+		await fetch(url, {
+			signal,
+			mode: "no-cors",
+			cache: "no-store",
+			credentials: "omit",
+			referrerPolicy: "no-referrer",
+		});
+		return true;
+	} catch {
+		return false;
+	}
+}

@@ -3,8 +3,9 @@
 import Qmux from "@moq/qmux";
 import type { OpenTransport } from "../core/transport.ts";
 import type { Address } from "./address.ts";
-import { describe, failure } from "./failure.ts";
+import { describe, failure, final } from "./failure.ts";
 import type { WebTransportLike } from "./like.ts";
+import type { PolicyWatch } from "./policy.ts";
 import { openTransport } from "./pump.ts";
 import { refusal } from "./refusal.ts";
 
@@ -15,10 +16,12 @@ export interface WebSocketDial {
 	protocols: string[];
 	/** Ends the dial; its reason is thrown. */
 	signal: AbortSignal;
+	/** Knows what the page forbids. */
+	policy: PolicyWatch;
 }
 
 /** Resolves when the session is ready. @throws ErrorData, or the signal's reason. */
-export async function dialWebSocket({ address, protocols, signal }: WebSocketDial): Promise<OpenTransport> {
+export async function dialWebSocket({ address, protocols, signal, policy }: WebSocketDial): Promise<OpenTransport> {
 	signal.throwIfAborted();
 	const versions = Object.fromEntries(protocols.map((protocol) => [protocol, null]));
 	let session: WebTransportLike;
@@ -38,6 +41,8 @@ export async function dialWebSocket({ address, protocols, signal }: WebSocketDia
 	} catch (error) {
 		session.close();
 		if (signal.aborted) throw signal.reason;
+		const remedy = await policy.remedy(address.webSocket);
+		if (remedy) throw final(`websocket to ${address.webSocket.host}: ${remedy}`);
 		const refused = await refusal(address.webSocket, signal);
 		if (signal.aborted) throw signal.reason;
 		if (refused) throw refused;

@@ -1,6 +1,7 @@
 import { type Connection, loadRuntime, type Runtime, type RuntimeOptions } from "moq-worker";
 import { type DrawnPicture, Player, Publisher } from "moq-worker/media";
 import { afterEach, expect, inject, test } from "vitest";
+import { commands } from "vitest/browser";
 
 const cleanup: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
@@ -89,6 +90,51 @@ test("a player whose worker ends says so, and its open questions are answered", 
 	expect(player.state).toBe("error");
 	expect(errors).toMatchObject([{ kind: "closed" }]);
 	expect(() => player.report(0, 1)).toThrow(/closed/);
+});
+
+test("a player and a publisher whose connection is closed are closed, and say so", async () => {
+	const { publishing, viewing } = await room("media-closed");
+	const publisher = publish(publishing);
+	const { player, states, errors } = watch(viewing);
+	await expect.poll(() => states, { timeout: 15_000 }).toContain("playing");
+	viewing.close();
+	publishing.close();
+	expect([player.state, publisher.state]).toEqual(["closed", "closed"]);
+	expect(errors).toEqual([]);
+});
+
+test("a player and a publisher whose connection is lost fail with its reason", async () => {
+	const relay = await commands.startRelay([]);
+	const runtime = await loadRuntime();
+	cleanup.push(() => runtime.close());
+	const connection = await runtime.connect(relay, { transport: "websocket" });
+	const publisher = publish(connection);
+	const failures: unknown[] = [];
+	publisher.addEventListener("error", ({ detail }) => failures.push(detail));
+	const { player, errors } = watch(connection);
+	await expect.poll(() => player.state, { timeout: 15_000 }).toBe("playing");
+	await commands.signalRelay(relay, "SIGKILL");
+	const lost = await connection.closed.catch((error: unknown) => error);
+	expect(lost).toMatchObject({ kind: "transport" });
+	expect([player.state, publisher.state]).toEqual(["error", "error"]);
+	expect([...errors, ...failures]).toEqual([lost, lost]);
+});
+
+test("a player whose drawing worker was terminated fails, and says so", async () => {
+	const workers: Worker[] = [];
+	const worker = () => {
+		const made = new Worker(new URL("/dist/worker.js", location.href), { type: "module" });
+		workers.push(made);
+		return made;
+	};
+	const { publishing, viewing } = await room("media-render-killed", { worker });
+	publish(publishing);
+	const { player, states, errors } = watch(viewing);
+	await expect.poll(() => states, { timeout: 15_000 }).toContain("playing");
+	expect(workers).toHaveLength(2);
+	workers[1]?.terminate();
+	await expect.poll(() => player.state, { timeout: 10_000 }).toBe("error");
+	expect(errors).toMatchObject([{ kind: "worker-crashed" }]);
 });
 
 test("wrong options are refused by name before anything starts", async () => {

@@ -17,10 +17,11 @@ function startLoop() {
 	const errors: string[] = [];
 	const drawn: DrawnPicture[] = [];
 	let codec = "";
-	let last: RenderEvent | undefined;
+	let last: Extract<RenderEvent, { type: "drawn" }> | undefined;
 	let report: ((data: { encoded: number; decoded: number; longestGapMs: number }) => void) | undefined;
 	for (const worker of [render, loop]) worker.onerror = (event) => errors.push(event.message);
 	events.port1.onmessage = ({ data }: MessageEvent<RenderEvent>) => {
+		if (data.type !== "drawn") return;
 		drawn.push(...data.pictures);
 		last = data;
 	};

@@ -1,32 +1,9 @@
 import { type Connection, loadRuntime, type MoqError, type Runtime, UnauthorizedError, UsageError } from "moq-worker";
 import { afterEach, beforeEach, expect, inject, test, vi } from "vitest";
+import { seconds, sign } from "./token.ts";
 
-const { url, key } = inject("guardedRelay");
+const { url } = inject("guardedRelay");
 const TRANSPORTS = ["webtransport", "websocket", "auto"] as const;
-
-interface Claims {
-	root?: string;
-	put?: string[];
-	get?: string[];
-	exp?: number;
-}
-
-const seconds = () => Date.now() / 1000;
-
-function base64url(bytes: Uint8Array): string {
-	const text = btoa(String.fromCharCode(...bytes));
-	return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-/** A token signed with the secret of the relay. */
-async function sign(claims: Claims): Promise<string> {
-	const part = (value: object) => base64url(new TextEncoder().encode(JSON.stringify(value)));
-	const message = `${part({ alg: "HS256", kid: key.kid })}.${part({ exp: seconds() + 60, ...claims })}`;
-	const secret = { kty: "oct", alg: "HS256", k: key.k };
-	const hmac = await crypto.subtle.importKey("jwk", secret, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-	const signature = await crypto.subtle.sign("HMAC", hmac, new TextEncoder().encode(message));
-	return `${message}.${base64url(new Uint8Array(signature))}`;
-}
 
 let runtime: Runtime;
 const unhandled = vi.fn();

@@ -175,11 +175,13 @@ test("announcements are let go of when two are asked for at once, or when they a
 });
 
 test.each([
-	[new TransportError({ kind: "transport", message: "lost" }), { kind: "cancelled" }],
+	[new TransportError({ kind: "transport", message: "lost" }), { kind: "dropped" }],
+	["cancelled" as const, { kind: "dropped" }],
 	[new MoqError({ kind: "going-away", message: "moves" }), { kind: "going-away" }],
-	[new MoqError({ kind: "app", code: 64 + 7, scope: "stream", message: "own" }), { kind: "app", code: 64 + 7 }],
+	[new MoqError({ kind: "app", code: 7, scope: "stream", message: "own" }), { kind: "app", code: 7 }],
+	[new MoqError({ kind: "app", code: 64 + 7, scope: "session", message: "own" }), { kind: "app", code: 7 }],
 	["timeout" as const, { kind: "timeout" }],
-	[7, { kind: "app", code: 64 + 7 }],
+	[7, { kind: "app", code: 7 }],
 ])("what is given up with %s tells its readers", async (reason, expected) => {
 	const { left, right, near, far } = await joined("moq-lite-06");
 	open.push(left, right);

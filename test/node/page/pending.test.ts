@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { CancelledError, UsageError } from "../../../src/error.ts";
+import { CancelledError, TimeoutError, UsageError } from "../../../src/error.ts";
 import { Pending } from "../../../src/pending.ts";
 
 test("awaiting, then twice and Promise.all all give the same object", async () => {
@@ -57,13 +57,30 @@ test("an aborted signal cancels with its own reason, also when it was aborted be
 	controller.abort(reason);
 	expect(pending.status).toBe("cancelled");
 	expect(withdraw).toHaveBeenCalledOnce();
-	await expect(pending).rejects.toBe(reason);
+	await expect(pending).rejects.toMatchObject({ kind: "cancelled", cause: reason });
 
 	const start = vi.fn();
 	const late = new Pending<number>(start, { signal: controller.signal });
 	expect(late.status).toBe("cancelled");
 	expect(start).not.toHaveBeenCalled();
-	await expect(late).rejects.toBe(reason);
+	await expect(late).rejects.toMatchObject({ kind: "cancelled", cause: reason });
+});
+
+test("a signal whose time ran out is a timeout, and both are errors of this library", async () => {
+	const signal = AbortSignal.timeout(1);
+	const late = await new Pending<number>(() => undefined, { signal }).catch((error: unknown) => error);
+	expect(late).toBeInstanceOf(TimeoutError);
+	expect(late).toMatchObject({ kind: "timeout", cause: signal.reason });
+	for (const [reason, message] of [
+		[undefined, "This operation was aborted"],
+		["left", "left"],
+		[new Error("navigated away"), "navigated away"],
+	] as const) {
+		const aborted = AbortSignal.abort(reason);
+		const error = await new Pending<number>(() => undefined, { signal: aborted }).catch((error: unknown) => error);
+		expect(error).toBeInstanceOf(CancelledError);
+		expect(error).toMatchObject({ cause: aborted.reason, message: `the signal was aborted: ${message}` });
+	}
 });
 
 test("the signal is let go of when the pending settles", async () => {
