@@ -131,6 +131,9 @@ fn a_start_in_the_future_never_starves_who_set_none() {
         merged(&track, &[wish().with_group_start(6), wish()]).group_start,
         Some(6)
     );
+    // Groups that come late belong to who set none.
+    track.create_group(12).unwrap();
+    assert_eq!(merged(&track, &[future, wish()]).group_start, None);
     // Where the start is a pure floor, one open start opens it for all.
     let _past = track.subscribe(past);
     assert!(!track.has_open_start());

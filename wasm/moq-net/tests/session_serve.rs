@@ -9,7 +9,7 @@ use moq_net::{
 };
 use support::{
     executor::Task,
-    net::{Net, path},
+    net::{self, Net, path},
     raw::{End, hex},
     upstream::Upstream,
 };
@@ -443,6 +443,31 @@ fn a_withdrawn_broadcast_ends_those_who_wait_and_not_what_flows() {
             .map(|group| group.is_none()),
         Ok(true)
     );
+}
+
+#[test]
+fn a_question_ends_with_the_broadcast_that_lost_its_path() {
+    for version in Version::ALL {
+        // With as many fetches under way as there may be, nothing else says that the track has ended.
+        let net = Net::with_limits(Limits {
+            fetches: 0,
+            ..Limits::default()
+        });
+        let up = Upstream::new(&net, version);
+        let (_announce, room) = up.announce();
+        let track = room.track("v").unwrap();
+        let asked = track.subscribe(wish()).unwrap();
+        let pending = net.executor.spawn(async move { asked.await.map(|_| ()) });
+        net.executor.run_until_idle();
+        // Another publisher takes the path over before this one has answered.
+        let other = net.origin(7);
+        let (from, to) = (net::End::publish(&other), net::End::subscribe(&up.origin));
+        let _other = net.connect(version, &from, &to);
+        let _room = other.create_broadcast(&path("room")).unwrap();
+        net.executor.run_until_idle();
+        let answer = net.executor.run_until(pending);
+        assert_eq!(answer, Err(Error::Dropped), "{version}");
+    }
 }
 
 #[test]

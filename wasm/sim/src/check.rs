@@ -8,13 +8,14 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use kio::Waiter;
-use moq_net::{Error, GroupConsumer, Subscription, TrackSubscriber};
+use moq_net::{Error, GroupConsumer, InOrder, Subscription, TrackSubscriber};
 
 use crate::{
     oracle::Suspects,
     plan::Family,
     reading::{self, Reading},
     rng::Rng,
+    sequence::Sequence,
     stage::{Phase, Stage},
 };
 
@@ -28,6 +29,7 @@ const SETTLING: Duration = Duration::from_secs(3);
 enum Order {
     Arrival,
     Sequence,
+    Complete,
     Frames,
     Datagrams,
 }
@@ -37,6 +39,10 @@ struct Reader {
     reading: Rc<Reading>,
     subscriber: TrackSubscriber,
     order: Order,
+    /// What it was told, in order.
+    told: Sequence,
+    /// The last group it asked for.
+    last: Option<u64>,
     /// When it began.
     began: Duration,
     /// Whether every group from some time on is expected.
@@ -68,10 +74,11 @@ pub async fn track(
     let name = subscriber.name().to_string();
     let operation = stage.operation(node, format!("reading {path}/{name}"));
     let budget = subscriber.info().cache.min(wish.max_latency);
-    let order = match rng.below(10) {
+    let order = match rng.below(16) {
         0..6 => Order::Arrival,
         6..8 => Order::Sequence,
-        8 => Order::Frames,
+        8..14 => Order::Complete,
+        14 => Order::Frames,
         _ => Order::Datagrams,
     };
     let enough = match stage.plan.has(Family::Fickle) && rng.chance(60) {
@@ -85,8 +92,15 @@ pub async fn track(
         reading: Rc::new(Reading::new(stage, node, path, &name)),
         subscriber,
         order,
+        told: Sequence {
+            start: wish.group_start,
+            next: wish.group_start,
+        },
+        last: wish.group_end,
         began,
-        strict: order == Order::Arrival && wish.group_start.is_none() && budget >= PATIENT,
+        strict: matches!(order, Order::Arrival | Order::Complete)
+            && wish.group_start.is_none()
+            && budget >= PATIENT,
         groups: FuturesUnordered::new(),
         delivered: BTreeSet::new(),
     };
@@ -108,6 +122,7 @@ pub async fn track(
         "node {node}: read {path}/{name} {} groups, {end:?}",
         reader.delivered.len()
     ));
+    stage.count_in_order(reader.subscriber.in_order_stats());
     drop(operation);
 }
 
@@ -130,6 +145,14 @@ impl Reader {
             let sequence = group.sequence();
             let mut rng = rng.fork(sequence);
             let reading = self.reading.clone();
+            // Some read one after the other, as pages do.
+            if self.order == Order::Complete && rng.chance(50) {
+                let whole = reading::group(&reading, group, &mut rng, false).await;
+                if whole.is_ok() {
+                    self.delivered.insert(sequence);
+                }
+                continue;
+            }
             self.groups.push(Box::pin(async move {
                 let whole = reading::group(&reading, group, &mut rng, false).await;
                 (sequence, whole.is_ok())
@@ -143,6 +166,7 @@ impl Reader {
             reading,
             subscriber,
             order,
+            told,
             groups,
             delivered,
             ..
@@ -153,6 +177,16 @@ impl Reader {
             let next = match order {
                 Order::Arrival => subscriber.recv_group().await?.map(Next::Group),
                 Order::Sequence => subscriber.next_group().await?.map(Next::Group),
+                Order::Complete => subscriber.next_in_order().await?.map(|next| match next {
+                    InOrder::Group(group) => {
+                        told.group(reading, group.sequence());
+                        Next::Group(group)
+                    }
+                    InOrder::Gap(gap) => {
+                        told.gap(reading, &gap);
+                        Next::Piece
+                    }
+                }),
                 Order::Frames => subscriber.read_frame().await?.map(|frame| {
                     reading.frame(&frame);
                     Next::Piece
@@ -193,13 +227,29 @@ impl Reader {
                 self.delivered.insert(sequence);
             }
         }
-        let again = match self.order {
-            Order::Arrival => self.subscriber.poll_recv_group(&Waiter::noop()),
-            _ => self.subscriber.poll_next_group(&Waiter::noop()),
+        let nobody = Waiter::noop();
+        let over = |again| matches!(again, Poll::Ready(Ok(None)));
+        let ended = match self.order {
+            Order::Arrival => over(self.subscriber.poll_recv_group(&nobody)),
+            Order::Sequence => over(self.subscriber.poll_next_group(&nobody)),
+            Order::Complete => match self.subscriber.poll_next_in_order(&nobody) {
+                Poll::Ready(Ok(None)) => true,
+                // The end of a range is not that of the track, which may have failed meanwhile.
+                Poll::Ready(Err(_)) => self.last.is_some(),
+                _ => false,
+            },
+            Order::Frames | Order::Datagrams => true,
         };
-        let by_group = matches!(self.order, Order::Arrival | Order::Sequence);
-        if by_group && !matches!(again, Poll::Ready(Ok(None))) {
+        if !ended {
             self.reading.violate(0, "goes on after its end");
+        }
+        if self.order == Order::Complete {
+            let finished = self.subscriber.poll_finished(&nobody);
+            let boundary = match finished {
+                Poll::Ready(Ok(boundary)) => Some(boundary),
+                _ => None,
+            };
+            self.told.ended(&self.reading, boundary, self.last);
         }
         let suspects = self.reading.suspects();
         let stage = &self.reading.stage;
@@ -268,6 +318,8 @@ impl Reader {
             .iter()
             .filter(|(_, group)| group.begun < settled);
         let first = before.map(|(sequence, _)| sequence + 1).max().unwrap_or(0);
+        // A reader in order has no use for what is older than that with which it began.
+        let first = first.max(self.told.start.unwrap_or(0));
         for (sequence, group) in track.groups.range(first..) {
             if group.finished.is_some() && !group.datagram && !self.delivered.contains(sequence) {
                 self.reading.violate(*sequence, "is missing for no reason");

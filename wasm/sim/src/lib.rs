@@ -18,6 +18,7 @@ pub mod rng;
 pub mod rogue;
 pub mod route;
 pub mod run;
+pub mod sequence;
 pub mod session;
 pub mod stage;
 pub mod topology;

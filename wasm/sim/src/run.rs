@@ -2,6 +2,8 @@
 
 use std::{panic::AssertUnwindSafe, rc::Rc, time::Duration};
 
+use moq_net::InOrderStats;
+
 use crate::{
     ask, bounds,
     cast::{self, Cast},
@@ -30,6 +32,8 @@ pub struct Outcome {
     pub events: u64,
     /// Groups that were read whole, and compared.
     pub groups: u64,
+    /// What readers in order have been through.
+    pub in_order: InOrderStats,
     /// Operations that settled.
     pub operations: u64,
     /// Virtual time that passed.
@@ -50,7 +54,7 @@ pub struct Extra {
 }
 
 /// The ways in which the core can be broken on purpose, to see that a run notices.
-pub const MUTANTS: [&str; 19] = [
+pub const MUTANTS: [&str; 21] = [
     "skip-wake",
     "spin",
     "scope-by-letter",
@@ -70,6 +74,8 @@ pub const MUTANTS: [&str; 19] = [
     "forget-standby",
     "keep-loops",
     "ask-in-circles",
+    "forget-gap",
+    "impatient",
 ];
 
 /// Runs `plan`.
@@ -118,6 +124,7 @@ fn perform(plan: Plan, aloud: bool) -> Outcome {
         hash: fnv(trace.hash(), &network.hash().to_le_bytes()),
         events: trace.events(),
         groups: stage.groups(),
+        in_order: stage.in_order(),
         operations: stage.operations().1,
         time: stage.now(),
         violation: stage.violation(),

@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::future::{Either, select};
 use kio::Shared;
-use moq_net::{Host, Instant, Limits, Runtime, Sleep};
+use moq_net::{Host, InOrderStats, Instant, Limits, Runtime, Sleep};
 use moq_worker_world::executor::{Clock, Executor};
 
 use crate::{
@@ -67,6 +67,7 @@ pub struct Stage {
     settled: Cell<u64>,
     disrupted: Cell<Duration>,
     delivered: Cell<u64>,
+    in_order: Cell<InOrderStats>,
     changed: Cell<Duration>,
     shaken: Cell<Duration>,
     drained: Cell<Duration>,
@@ -91,6 +92,7 @@ impl Stage {
             settled: Cell::new(0),
             disrupted: Cell::new(Duration::ZERO),
             delivered: Cell::new(0),
+            in_order: Cell::default(),
             changed: Cell::new(Duration::ZERO),
             shaken: Cell::new(Duration::ZERO),
             drained: Cell::new(Duration::ZERO),
@@ -315,6 +317,21 @@ impl Stage {
     /// Groups delivered whole so far.
     pub fn groups(&self) -> u64 {
         self.delivered.get()
+    }
+
+    /// What a reader in order has been through.
+    pub fn count_in_order(&self, stats: InOrderStats) {
+        let before = self.in_order.get();
+        self.in_order.set(InOrderStats {
+            held_back: before.held_back + stats.held_back,
+            waited_out: before.waited_out + stats.waited_out,
+            missing: before.missing.saturating_add(stats.missing),
+        });
+    }
+
+    /// What all readers in order have been through so far.
+    pub const fn in_order(&self) -> InOrderStats {
+        self.in_order.get()
     }
 
     /// A world of its own for one participant: the common time, but its own chance, limits and cache.

@@ -343,6 +343,12 @@ impl Task {
             Duration::from_secs(60),
             Duration::MAX,
         ];
+        if rng.chance(25) {
+            // As pages do unless they are told otherwise.
+            return Subscription::default()
+                .with_ordered(true)
+                .with_max_latency(Duration::MAX);
+        }
         let mut wish = Subscription::default()
             .with_priority(rng.below(256) as u8)
             .with_ordered(rng.chance(50))

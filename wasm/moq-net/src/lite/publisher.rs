@@ -7,6 +7,7 @@ mod group;
 mod lookup;
 mod order;
 mod pins;
+mod resolve;
 mod subscribe;
 mod track;
 

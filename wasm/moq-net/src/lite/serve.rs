@@ -390,7 +390,7 @@ impl Track {
 
     fn poll_wish(&mut self, waiter: &Waiter) -> Poll<Result<Option<Subscription>>> {
         match &mut self.state {
-            State::Requested(request) => request.poll_subscription_changed(waiter).map(Ok),
+            State::Requested(request) => request.poll_wish(waiter),
             State::Accepted(track) | State::Finished(track) => {
                 track.poll_subscription_changed(waiter)
             }

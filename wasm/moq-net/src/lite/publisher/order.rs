@@ -15,7 +15,8 @@ const SPAN: u64 = (1 << GROUP_BITS) - 1;
 
 /// What the order of the group streams of one subscription depends on. Shared by all of them.
 ///
-/// Streams go by the subscriber's priority, then the older subscription, then the newer group. Those three are packed into one
+/// Streams go by the subscriber's priority, then the older subscription, then the newer group, or the older one where the
+/// subscriber wants them in order. Those three are packed into one
 /// number below that of control streams; sequences count from a base that moves along.
 #[derive(Clone)]
 pub(super) struct Order {
@@ -25,6 +26,7 @@ pub(super) struct Order {
 #[derive(Debug)]
 struct State {
     priority: u8,
+    ordered: bool,
     id: u64,
     base: u64,
     /// Why groups that are not complete end.
@@ -32,11 +34,12 @@ struct State {
 }
 
 impl Order {
-    pub(super) fn new(id: u64, priority: u8) -> Self {
+    pub(super) fn new(id: u64, priority: u8, ordered: bool) -> Self {
         let base = 0;
         Self {
             state: Shared::new(State {
                 priority,
+                ordered,
                 id,
                 base,
                 ended: None,
@@ -44,12 +47,21 @@ impl Order {
         }
     }
 
-    /// Changes the priority of the subscription, and with it that of its open streams.
-    pub(super) fn set_priority(&self, priority: u8) {
-        let current = self.state.lock().priority;
-        if current != priority {
-            self.state.lock().priority = priority;
+    /// Changes what the subscription wants, and with it the order of its open streams.
+    pub(super) fn set(&self, priority: u8, ordered: bool) {
+        let current = {
+            let state = self.state.lock();
+            (state.priority, state.ordered)
+        };
+        if current != (priority, ordered) {
+            let mut state = self.state.lock();
+            (state.priority, state.ordered) = (priority, ordered);
         }
+    }
+
+    /// Whether older groups go first.
+    pub(super) fn is_ordered(&self) -> bool {
+        self.state.lock().ordered
     }
 
     /// Makes room for `sequence` to be told from its neighbours.
@@ -96,14 +108,18 @@ pub(super) fn of_fetch(priority: u8) -> i32 {
 impl State {
     fn order(&self, sequence: u64) -> i32 {
         let newer = sequence.saturating_sub(self.base).min(SPAN);
-        pack(self.priority, self.id, newer)
+        let rank = match self.ordered {
+            true => SPAN - newer,
+            false => newer,
+        };
+        pack(self.priority, self.id, rank)
     }
 }
 
-fn pack(priority: u8, id: u64, newer: u64) -> i32 {
+fn pack(priority: u8, id: u64, rank: u64) -> i32 {
     let last_id = (1_u64 << ID_BITS) - 1;
     let older = last_id - id.min(last_id);
-    let packed = (u64::from(priority) << (ID_BITS + GROUP_BITS)) | (older << GROUP_BITS) | newer;
+    let packed = (u64::from(priority) << (ID_BITS + GROUP_BITS)) | (older << GROUP_BITS) | rank;
     i32::try_from(packed).expect("30 bits fit")
 }
 
@@ -115,18 +131,20 @@ mod tests {
 
     #[test]
     fn priority_comes_first_then_the_older_subscription_then_the_newer_group() {
-        let low = Order::new(0, 1);
-        let high = Order::new(9, 2);
-        let younger = Order::new(10, 2);
+        let low = Order::new(0, 1, false);
+        let high = Order::new(9, 2, false);
+        let younger = Order::new(10, 2, false);
         assert!(high.of(0) > low.of(4000));
         assert!(high.of(0) > younger.of(4000));
         assert!(high.of(8) > high.of(7));
-        assert!(Order::new(0, 255).of(u64::MAX) < super::super::super::session::CONTROL_ORDER);
+        assert!(
+            Order::new(0, 255, false).of(u64::MAX) < super::super::super::session::CONTROL_ORDER
+        );
     }
 
     #[test]
     fn newer_groups_stay_first_however_far_the_track_is() {
-        let order = Order::new(0, 0);
+        let order = Order::new(0, 0, false);
         for start in [4_000, 1 << 40, u64::MAX - 20] {
             for sequence in start..start + 10 {
                 order.reach(sequence + 1);
@@ -136,11 +154,26 @@ mod tests {
     }
 
     #[test]
+    fn older_groups_go_first_where_that_is_wanted() {
+        let order = Order::new(0, 0, true);
+        for start in [0, 4_000, 1 << 40, u64::MAX - 20] {
+            for sequence in start..start + 10 {
+                order.reach(sequence + 1);
+                assert!(order.of(sequence + 1) < order.of(sequence), "{sequence}");
+            }
+        }
+        let last = order.of(7);
+        order.set(0, false);
+        let changed = order.poll_changed(&Waiter::noop(), 7, last);
+        assert!(changed.is_ready());
+    }
+
+    #[test]
     fn open_streams_learn_of_a_new_priority() {
-        let order = Order::new(3, 1);
+        let order = Order::new(3, 1, false);
         let last = order.of(5);
         assert!(order.poll_changed(&Waiter::noop(), 5, last).is_pending());
-        order.set_priority(7);
+        order.set(7, false);
         let Poll::Ready(Ok(next)) = order.poll_changed(&Waiter::noop(), 5, last) else {
             panic!("no change seen");
         };

@@ -67,6 +67,12 @@ impl Pins {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is room for more without anything having to make way soon.
+    pub(super) fn has_room(&self) -> bool {
+        let table = self.lock();
+        table.live.len() < self.groups.div_ceil(2) && table.bytes < self.bytes.div_ceil(2)
+    }
+
     /// A group that is about to be sent.
     pub(super) fn pin(&self, group: &GroupConsumer) -> Pin<'_> {
         let given_up = Shared::new(false);

@@ -13,12 +13,13 @@ use web_transport_trait as wt;
 use super::{
     Refusal, Served,
     group::{Outgoing, Streams},
-    lookup,
     order::Order,
-    request, seat,
+    request,
+    resolve::{Resolved, is_ordered, resolve, wish_of},
+    seat,
 };
 use crate::{
-    Error, GroupConsumer, Result, Subject, Subscription, TrackSubscriber,
+    Error, GroupConsumer, Result, Subject, TrackSubscriber,
     coding::{Reader, Writer},
     held::Gauge,
     lite::{
@@ -49,18 +50,29 @@ async fn subscribed<T: wt::Session>(
     let _seat = seat(link, Gauge::Subscriptions, link.subscriptions_served)?;
     let id = subscribe.id;
     let path = subscribe.broadcast.clone();
-    let Some((subscriber, preferences)) = resolve(link, recv, subscribe).await? else {
+    let Some(Resolved {
+        subscriber,
+        preferences,
+        edge,
+    }) = resolve(link, recv, subscribe).await?
+    else {
         // Gone before there was anything to serve: as polite as an ordinary end.
         return send.finish().await.map_err(Refusal::control);
     };
     let mut serving = Serving {
         link,
         id,
-        order: Order::new(id, preferences.priority),
+        order: Order::new(
+            id,
+            preferences.priority,
+            is_ordered(link.version, &preferences),
+        ),
         preferences,
         subscriber,
+        edge,
         groups: FuturesUnordered::new(),
-        started: false,
+        first: None,
+        started: !link.version.has_subscribe_end(),
         declared: false,
         drained: false,
         streams: Arc::default(),
@@ -78,59 +90,6 @@ async fn subscribed<T: wt::Session>(
     served
 }
 
-/// Finds the track and subscribes to it, while the subscriber may still change its mind or leave (`None`).
-async fn resolve<T: wt::Session>(
-    link: &Arc<Link<T>>,
-    recv: &mut Reader<T::RecvStream>,
-    subscribe: Subscribe,
-) -> Served<Option<(TrackSubscriber, Preferences)>> {
-    let mut preferences = subscribe.preferences;
-    let wish = wish(&preferences);
-    let found = lookup::track(
-        link,
-        &subscribe.broadcast,
-        &subscribe.track,
-        lookup::Proof::Exists,
-        |track| async move {
-            let pending = track.subscribe(wish).map_err(Refusal::data)?;
-            pending.await.map_err(Refusal::data)
-        },
-    );
-    let mut found = pin!(found);
-    loop {
-        let mut update = pin!(recv.decode_maybe::<SubscribeUpdate>());
-        let step = std::future::poll_fn(|cx| {
-            if let Poll::Ready(subscriber) = found.as_mut().poll(cx) {
-                return Poll::Ready(Ok(subscriber));
-            }
-            update.as_mut().poll(cx).map(Err)
-        })
-        .await;
-        match step {
-            Ok(subscriber) => {
-                let subscriber = subscriber?;
-                subscriber.update(self::wish(&preferences));
-                return Ok(Some((subscriber, preferences)));
-            }
-            Err(update) => match update.map_err(Refusal::control)? {
-                Some(update) => preferences = update.preferences,
-                None => return Ok(None),
-            },
-        }
-    }
-}
-
-/// What the preferences ask of the track.
-fn wish(preferences: &Preferences) -> Subscription {
-    Subscription {
-        priority: preferences.priority,
-        ordered: preferences.ordered,
-        max_latency: preferences.max_latency,
-        group_start: preferences.group_start,
-        group_end: preferences.group_end,
-    }
-}
-
 /// Answers; a subscriber that does not even read answers is let go.
 async fn reply<T: wt::Session>(
     link: &Link<T>,
@@ -140,6 +99,10 @@ async fn reply<T: wt::Session>(
     let limit = link.runtime.limits().control_timeout;
     link.deadline(limit, send.encode(reply)).await
 }
+
+/// Groups of one subscription that may wait for their streams at a time where they leave in sequence: one that comes later and
+/// belongs before the others must not find all of them before it.
+const OPENING: u64 = 4;
 
 /// The group streams of one subscription.
 type Groups = FuturesUnordered<BoxFuture<Result<()>>>;
@@ -170,8 +133,12 @@ struct Serving<'a, T: wt::Session> {
     order: Order,
     preferences: Preferences,
     subscriber: TrackSubscriber,
+    /// The newest group when it was asked for.
+    edge: Option<u64>,
     groups: Groups,
-    /// SUBSCRIBE_START was sent.
+    /// The first group that was given a stream.
+    first: Option<u64>,
+    /// SUBSCRIBE_START was sent, or this version has none.
     started: bool,
     /// SUBSCRIBE_END was sent, or this version has none.
     declared: bool,
@@ -184,6 +151,8 @@ struct Serving<'a, T: wt::Session> {
 enum Event {
     Request(Result<Option<SubscribeUpdate>>),
     Group(Result<Option<GroupConsumer>>),
+    /// Where the subscription begins.
+    Start(u64),
     /// The first sequence that will never exist.
     Boundary(Result<u64>),
     /// The track is over and everything is sent.
@@ -195,13 +164,8 @@ impl<T: wt::Session> Serving<'_, T> {
     async fn confirm(&mut self, send: &mut Writer<T::SendStream>) -> Result<()> {
         let version = self.link.version;
         if version.starts_at_latest() {
-            if let Some(start) = self
-                .preferences
-                .group_start
-                .or_else(|| self.subscriber.latest())
-            {
-                self.subscriber.start_at(start);
-            }
+            let start = self.preferences.group_start.or(self.edge);
+            self.subscriber.start_at(start.unwrap_or(0));
         } else {
             self.subscriber
                 .start_at(self.preferences.group_start.unwrap_or(0));
@@ -251,14 +215,15 @@ impl<T: wt::Session> Serving<'_, T> {
                     }
                 },
                 Event::Group(group) => match group.map_err(Refusal::data)? {
-                    Some(group) => self
-                        .serve_group(send, group)
-                        .await
-                        .map_err(Refusal::control)?,
+                    Some(group) => self.serve_group(group),
                     None => self.drained = true,
                 },
+                Event::Start(group) => self.start(send, group).await?,
                 Event::Boundary(boundary) => {
                     let group = boundary.map_err(Refusal::data)?;
+                    if let (false, Some(first)) = (self.started, self.first) {
+                        self.start(send, first).await?;
+                    }
                     let group = group + u64::from(kio::fault::mutant("wrong-end"));
                     let streams = self.streams.opened.load(Ordering::Relaxed);
                     let streams = self.link.version.has_stream_count().then_some(streams);
@@ -277,12 +242,51 @@ impl<T: wt::Session> Serving<'_, T> {
         }
     }
 
+    /// Says where the subscription begins.
+    async fn start(&mut self, send: &mut Writer<T::SendStream>, group: u64) -> Served {
+        self.started = true;
+        let start = SubscribeReply::Start { group };
+        let reply = reply(self.link, send, &start);
+        let sent = beside(&mut self.groups, reply).await;
+        sent.map_err(Refusal::control)
+    }
+
+    /// The next group to be given a stream.
+    fn poll_group(&mut self, waiter: &Waiter) -> Poll<Result<Option<GroupConsumer>>> {
+        if !self.order.is_ordered() {
+            return self.subscriber.poll_recv_group(waiter);
+        }
+        // None has to make way for a later one: they wait in the cache, and what is on its way makes room in time.
+        let waiting = self.streams.opening.load(Ordering::Relaxed) >= OPENING
+            || (!self.groups.is_empty() && !self.link.pins.has_room());
+        match waiting {
+            true => Poll::Pending,
+            false => self.subscriber.poll_recv_lowest(waiter),
+        }
+    }
+
+    /// Where the subscription begins, once that is clear.
+    fn poll_start(&mut self, waiter: &Waiter) -> Poll<u64> {
+        let settles =
+            self.link.version.starts_at_latest() && self.preferences.group_start.is_none();
+        match (settles, self.first) {
+            (true, _) => self.subscriber.poll_start(waiter),
+            (false, Some(first)) => Poll::Ready(first),
+            (false, None) => Poll::Pending,
+        }
+    }
+
     fn poll(&mut self, waiter: &Waiter, cx: &mut Context<'_>) -> Poll<Event> {
         advance(&mut self.groups, cx);
         if !self.drained
-            && let Poll::Ready(group) = self.subscriber.poll_recv_group(waiter)
+            && let Poll::Ready(group) = self.poll_group(waiter)
         {
             return Poll::Ready(Event::Group(group));
+        }
+        if !self.started
+            && let Poll::Ready(start) = self.poll_start(waiter)
+        {
+            return Poll::Ready(Event::Start(start));
         }
         // Where the end counts the streams, it waits until all of them are there to be counted.
         let settled = || self.drained && self.streams.opening.load(Ordering::Relaxed) == 0;
@@ -301,31 +305,28 @@ impl<T: wt::Session> Serving<'_, T> {
 
     /// Replaces the preferences.
     fn update(&mut self, preferences: Preferences) {
-        self.order.set_priority(preferences.priority);
+        let version = self.link.version;
+        let ordered = is_ordered(version, &preferences);
+        self.order.set(preferences.priority, ordered);
         match preferences.group_start {
             Some(start) => self.subscriber.start_at(start),
             // No floor at all; where absent means latest, the start that was settled stays.
-            None if !self.link.version.starts_at_latest() => self.subscriber.start_at(0),
+            None if !version.starts_at_latest() => self.subscriber.start_at(0),
             None => {}
         }
         self.subscriber.end_at(preferences.group_end);
-        self.subscriber.update(wish(&preferences));
+        self.subscriber.update(wish_of(version, &preferences));
         self.preferences = preferences;
     }
 
     /// Gives a group its stream, if it is still worth one.
-    async fn serve_group(
-        &mut self,
-        send: &mut Writer<T::SendStream>,
-        mut group: GroupConsumer,
-    ) -> Result<()> {
+    fn serve_group(&mut self, mut group: GroupConsumer) {
         let sequence = group.sequence();
         if group.is_stale() || (kio::fault::mutant("lose-group") && kio::fault::delay(10)) {
-            return Ok(());
+            return;
         }
         if group.is_datagram() {
-            self.send_datagram(group);
-            return Ok(());
+            return self.send_datagram(group);
         }
         // Frame bounds qualify the groups that are named, and no others.
         let wanted = match self.preferences.group_start == Some(sequence) {
@@ -334,21 +335,11 @@ impl<T: wt::Session> Serving<'_, T> {
         };
         if group.index() > wanted {
             // Its head is gone, and a group is never sent short.
-            return Ok(());
+            return;
         }
         group.seek(wanted);
 
-        if !self.started {
-            self.started = true;
-            if self.link.version.starts_at_latest() && self.preferences.group_start.is_none() {
-                self.subscriber.start_at(sequence);
-            }
-            if self.link.version.has_subscribe_end() {
-                let start = SubscribeReply::Start { group: sequence };
-                let reply = reply(self.link, send, &start);
-                beside(&mut self.groups, reply).await?;
-            }
-        }
+        self.first.get_or_insert(sequence);
         self.streams.opening.fetch_add(1, Ordering::Relaxed);
         self.order.reach(sequence);
         let end = match self.preferences.group_end == Some(sequence) {
@@ -364,7 +355,6 @@ impl<T: wt::Session> Serving<'_, T> {
             end,
         };
         self.groups.push(Box::pin(outgoing.send()));
-        Ok(())
     }
 
     /// The track failed: what is complete may still arrive, what is not ends for the same reason.

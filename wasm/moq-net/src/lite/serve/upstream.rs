@@ -392,13 +392,14 @@ impl<T: wt::Session> Running<'_, T> {
         let Some(track) = self.registration.track() else {
             return;
         };
-        let firm = self.source.link.version.starts_at_latest();
-        match (self.preferences().group_start, firm) {
-            (None, true) => track.declare_start(Start::Floor(group)),
-            (None, false) => track.declare_start(Start::Within(group)),
-            (Some(asked), true) if asked < group => track.declare_missing(asked, group - 1),
-            (Some(_), _) => {}
+        if self.preferences().group_start.is_some() {
+            // A relay may say what it has, and get the rest.
+            return;
         }
+        track.declare_start(match self.source.link.version.starts_at_latest() {
+            true => Start::Floor(group),
+            false => Start::Within(group),
+        });
     }
 
     /// What the wire says: on versions where the start is a floor, none as soon as somebody wants none.

@@ -89,6 +89,37 @@ impl State {
         }
     }
 
+    /// The live group with the lowest sequence among those that were not delivered. The same cursor may change between this and
+    /// the order of arrival.
+    pub(crate) fn poll_lowest(
+        &self,
+        cursor: &mut Arrivals,
+        bounds: Bounds,
+    ) -> Poll<Result<Option<Arc<group::Shared>>>> {
+        if let Some(error) = &self.abort {
+            return Poll::Ready(Err(error.clone()));
+        }
+        let mut from = Some(bounds.start);
+        let next = loop {
+            let Some(absent) = from.and_then(|from| cursor.seen.first_absent(from)) else {
+                break None;
+            };
+            match self.cache.upward(absent).next() {
+                Some(cached) if cursor.seen.contains(cached.group.sequence) => {
+                    from = cached.group.sequence.checked_add(1);
+                }
+                cached => break cached,
+            }
+        };
+        match next {
+            // Those above the cap wait for it to be raised.
+            Some(cached) if bounds.caps(cached.group.sequence) => Poll::Pending,
+            Some(cached) => cursor.deliver(&cached.group),
+            None if self.boundary.is_some() => Poll::Ready(Ok(None)),
+            None => Poll::Pending,
+        }
+    }
+
     /// A parked group that the cap now lets through, the one that arrived first.
     fn unpark(&self, cursor: &mut Arrivals, bounds: Bounds) -> Option<Arc<group::Shared>> {
         // Parked groups may have expired: keep at most a few more than there are.

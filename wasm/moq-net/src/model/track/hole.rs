@@ -48,7 +48,11 @@ impl State {
         let Some(hole) = self.hole(cursor, next, ask) else {
             return Ok(self.end_or_wait(next));
         };
-        Ok(self.judge(cursor, next, &hole, ask))
+        let step = self.judge(cursor, next, &hole, ask);
+        if kio::fault::mutant("forget-gap") && matches!(step, Step::Gap(_)) {
+            return self.next_in_order(cursor, ask);
+        }
+        Ok(step)
     }
 
     fn end_or_wait(&self, next: u64) -> Step {
@@ -64,7 +68,7 @@ impl State {
     }
 
     /// Where to begin, or what to do until that is known.
-    fn begin(&self, ask: &Ask<'_>) -> std::result::Result<u64, Step> {
+    pub(super) fn begin(&self, ask: &Ask<'_>) -> std::result::Result<u64, Step> {
         let floor = ask.floor();
         if ask.first.is_some() {
             return Ok(floor);
@@ -139,6 +143,7 @@ impl State {
     fn judge(&self, cursor: &mut Ordered, next: u64, hole: &Hole, ask: &Ask<'_>) -> Step {
         let reason = match self.explanation(next, hole.to) {
             Some(reason) => reason,
+            None if kio::fault::mutant("impatient") => GapReason::Late,
             None if self.is_over() => GapReason::Ended,
             None if hole.to - next >= ask.limits().reorder_gap => GapReason::Jump,
             None => {

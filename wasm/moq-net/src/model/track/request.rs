@@ -88,10 +88,16 @@ impl TrackRequest {
     /// Ready when the wish of all subscribers differs from the one reported last, by this request or later by its producer.
     /// `None` without subscribers, also when the track has failed.
     pub fn poll_subscription_changed(&mut self, waiter: &Waiter) -> Poll<Option<Subscription>> {
+        self.poll_wish(waiter).map(|wish| wish.unwrap_or(None))
+    }
+
+    /// As [`poll_subscription_changed`](Self::poll_subscription_changed), with the error of a track that has ended while nobody
+    /// had answered.
+    pub(crate) fn poll_wish(&mut self, waiter: &Waiter) -> Poll<Result<Option<Subscription>>> {
         let mut reported = self.reported.take();
         let changed = poll_changed(self.owner(), &mut reported, waiter);
         self.reported = reported;
-        changed.map(|result: Result<_>| result.unwrap_or(None))
+        changed
     }
 
     /// Waits for a change; see [`poll_subscription_changed`](Self::poll_subscription_changed).

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Seen {
     /// First to last (inclusive); neither overlapping nor adjacent.
     ranges: BTreeMap<u64, u64>,
+    /// Of the sequences below, some were forgotten.
+    forgotten: u64,
 }
 
 /// A peer chooses the sequences: beyond this many gaps the lowest ranges are forgotten, and a group of theirs that is evicted and
@@ -34,8 +36,19 @@ impl Seen {
             last = last.max(end);
         }
         self.ranges.insert(first, last);
-        if self.ranges.len() > RANGES {
-            self.ranges.pop_first();
+        if self.ranges.len() > RANGES
+            && let Some((_, last)) = self.ranges.pop_first()
+        {
+            self.forgotten = last.saturating_add(1);
+        }
+    }
+
+    /// The lowest sequence from `from` on that is not in it, nor perhaps was.
+    pub(crate) fn first_absent(&self, from: u64) -> Option<u64> {
+        let from = from.max(self.forgotten);
+        match self.run(from) {
+            Some(last) => last.checked_add(1),
+            None => Some(from),
         }
     }
 
@@ -135,5 +148,7 @@ mod tests {
         }
         assert_eq!(seen.ranges.len(), RANGES);
         assert!(seen.contains(9998));
+        assert_eq!(seen.first_absent(0), Some(2 * (5000 - RANGES as u64) - 1));
+        assert_eq!(seen.first_absent(9998), Some(9999));
     }
 }

@@ -184,8 +184,8 @@ impl Shared {
 
     /// The wish of all live subscribers.
     pub(crate) fn aggregate(&self) -> Option<Aggregate> {
-        let edge = self.channel.read().latest;
-        self.subscribers.lock().aggregate(edge)
+        let lowest = self.channel.read().came.lowest(0);
+        self.subscribers.lock().aggregate(lowest)
     }
 
     /// The wish of all live subscribers once it differs from `known`.
@@ -194,13 +194,13 @@ impl Shared {
         waiter: &Waiter,
         known: Option<Aggregate>,
     ) -> Poll<Result<Option<Aggregate>>> {
-        // The live edge is read before: the two locks are never held together, and publishing is no reason to look again.
-        let edge = self.channel.read().latest;
+        // What has come is read before: the two locks are never held together, and publishing is no reason to look again.
+        let lowest = self.channel.read().came.lowest(0);
         self.subscribers.poll(waiter, |subscribers| {
             if let Some(error) = &subscribers.ended {
                 return Poll::Ready(Err(error.clone()));
             }
-            match subscribers.aggregate(edge) {
+            match subscribers.aggregate(lowest) {
                 all if all == known => Poll::Pending,
                 all => Poll::Ready(Ok(all)),
             }

@@ -3,6 +3,7 @@
 use std::{
     sync::Arc,
     task::{Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -147,6 +148,48 @@ impl TrackSubscriber {
     /// The abort error.
     pub async fn recv_group(&mut self) -> Result<Option<GroupConsumer>> {
         kio::wait(|waiter| self.poll_recv_group(waiter)).await
+    }
+
+    /// As [`poll_recv_group`](Self::poll_recv_group), with the lowest sequence first among the groups that are there.
+    pub(crate) fn poll_recv_lowest(
+        &mut self,
+        waiter: &Waiter,
+    ) -> Poll<Result<Option<GroupConsumer>>> {
+        let group = ready!(self.channel.poll(waiter, |state| {
+            state.poll_lowest(&mut self.arrivals, self.bounds)
+        }));
+        Poll::Ready(Ok(flatten(group)?.map(|group| self.open(group))))
+    }
+
+    /// The lowest group that comes, as soon as that is clear.
+    pub(crate) fn poll_start(&mut self, waiter: &Waiter) -> Poll<u64> {
+        loop {
+            let runtime = self.shared.runtime();
+            let ask = Ask {
+                now: runtime.now(),
+                runtime,
+                budget: Duration::MAX,
+                joined: self.entry.joined,
+                first: None,
+                last: None,
+                bounds: self.bounds,
+            };
+            let mut deadline = None;
+            let start = self.channel.poll(waiter, |state| match state.begin(&ask) {
+                Ok(start) => Poll::Ready(start),
+                Err(Step::Wait(until)) => {
+                    deadline = until;
+                    Poll::Pending
+                }
+                Err(_) => Poll::Pending,
+            });
+            match start {
+                Poll::Ready(Ok(start)) => return Poll::Ready(start),
+                // It failed, which is said elsewhere.
+                Poll::Ready(Err(_)) => return Poll::Pending,
+                Poll::Pending => ready!(self.ordered.poll_timer(deadline, runtime, waiter)),
+            }
+        }
     }
 
     /// The group with the smallest sequence above the last one it returned; groups that come later than that are skipped. `None`

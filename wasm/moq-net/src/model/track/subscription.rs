@@ -73,10 +73,10 @@ pub(crate) struct Aggregate {
 }
 
 impl Aggregate {
-    /// Merges in any order to the same result. `live_edge` is the newest group of the track, `cache` bounds the latency.
+    /// Merges in any order to the same result. `lowest` is the lowest group that has come live, `cache` bounds the latency.
     pub(crate) fn of<'a>(
         wishes: impl IntoIterator<Item = &'a Subscription>,
-        live_edge: Option<u64>,
+        lowest: Option<u64>,
         cache: Option<Duration>,
     ) -> Option<Self> {
         let mut wishes = wishes.into_iter();
@@ -99,8 +99,9 @@ impl Aggregate {
                 },
             };
         }
-        // Who set no start wants the live edge: a start beyond it would starve them.
-        if open_start && all.group_start > live_edge && live_edge.is_some() {
+        // Who set no start wants the live edge, and what has come late since: a start above what they have would starve them, and
+        // one that is not below it needs nothing more.
+        if open_start && all.group_start > lowest && lowest.is_some() {
             all.group_start = None;
         }
         if let Some(cache) = cache {
@@ -132,8 +133,8 @@ impl Subscribers {
         }
     }
 
-    pub(crate) fn aggregate(&self, live_edge: Option<u64>) -> Option<Aggregate> {
-        Aggregate::of(self.wishes.values(), live_edge, self.cache)
+    pub(crate) fn aggregate(&self, lowest: Option<u64>) -> Option<Aggregate> {
+        Aggregate::of(self.wishes.values(), lowest, self.cache)
     }
 }
 
