@@ -143,7 +143,6 @@ impl State {
     fn judge(&self, cursor: &mut Ordered, next: u64, hole: &Hole, ask: &Ask<'_>) -> Step {
         let reason = match self.explanation(next, hole.to) {
             Some(reason) => reason,
-            None if kio::fault::mutant("impatient") => GapReason::Late,
             None if self.is_over() => GapReason::Ended,
             None if hole.to - next >= ask.limits().reorder_gap => GapReason::Jump,
             None => {
