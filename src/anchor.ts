@@ -77,9 +77,9 @@ export class Anchor implements Mourner {
 		if (this.#end(error)) this.link.tell("free", this.id);
 	}
 
-	/** Make the object in the worker; a refusal ends this handle with it. */
-	make<Name extends Call>(name: Name, args: CallArgs<Name>): void {
-		this.link.call(name, args, { reject: (error) => this.fail(error) });
+	/** Make the object in the worker; a refusal ends this handle with it. `complete` is as of {@link Link.call}. */
+	make<Name extends Call>(name: Name, args: CallArgs<Name>, complete?: () => void): void {
+		this.link.call(name, args, { reject: (error) => this.fail(error) }, complete);
 	}
 
 	/** A handle of its own that is made in the worker from this one; `args` gets its id. */

@@ -42,7 +42,8 @@ export function signal(options: { signal?: AbortSignal | null | undefined }): Ab
 	return signal ?? undefined;
 }
 
-function flag(argument: string, value: unknown): boolean {
+/** True or false. */
+export function flag(argument: string, value: unknown): boolean {
 	if (typeof value !== "boolean") throw wrong(argument, "true or false", value);
 	return value;
 }

@@ -4,18 +4,33 @@ import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
 import { keeping } from "./collected.ts";
 import type { DynamicHandler } from "./dynamic.ts";
+import { usage } from "./error.ts";
 import { Handle } from "./handle.ts";
-import type { Link } from "./link/link.ts";
+import type { CallArgs, Link } from "./link/link.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
 import type { RejectReason } from "./reason.ts";
 import type { TrackConsumer } from "./track-consumer.ts";
 import { type TrackProducer, trackProducer } from "./track-producer.ts";
 import { type BroadcastDynamic, broadcastDynamic, type TrackRequest } from "./track-request.ts";
+import type { TrackWriter } from "./writer/track-writer.ts";
+
+/** How a broadcast is made: the way it came by where that was elsewhere, and when it is announced. */
+export interface BroadcastOptions extends Partial<BroadcastInfoData> {
+	/** False: {@link BroadcastProducer.announce} announces it. Default true: at once. */
+	announce?: boolean;
+}
+
+/** What is known of a broadcast when it is made. `isOffered`: it has a path in an origin, where it is announced some time. */
+interface At {
+	path: string;
+	info: BroadcastInfoData;
+	isOffered: boolean;
+}
 
 /** Makes the object users hold; `make` makes it in the worker. It is `among` those of its origin until it ends. */
 export let broadcastProducer: (
 	link: Link,
-	at: { path: string; info: BroadcastInfoData },
+	at: At,
 	make: (anchor: Anchor) => void,
 	among: Set<BroadcastProducer>,
 ) => BroadcastProducer;
@@ -29,10 +44,11 @@ export class BroadcastProducer extends Handle {
 	readonly path: string;
 	/** The way it came by, as given when it was made. */
 	readonly info: Readonly<BroadcastInfoData>;
+	readonly #isOffered: boolean;
 
 	private constructor(
 		link: Link,
-		{ path, info }: { path: string; info: BroadcastInfoData },
+		{ path, info, isOffered }: At,
 		make: (anchor: Anchor) => void,
 		among: Set<BroadcastProducer>,
 	) {
@@ -41,6 +57,7 @@ export class BroadcastProducer extends Handle {
 		this.path = path;
 		this.info = info;
 		this.#anchor = anchor;
+		this.#isOffered = isOffered;
 		among.add(this);
 		make(anchor);
 		anchor.onEnd((error) => {
@@ -55,6 +72,18 @@ export class BroadcastProducer extends Handle {
 	}
 
 	/**
+	 * Announce a broadcast that was created with `announce: false`; without effect on one that is announced. A refusal rejects its
+	 * `closed`, as for {@link Origin.createBroadcast}.
+	 * @throws UsageError for one that answers a request, which is announced to nobody.
+	 */
+	announce(): void {
+		this.#anchor.check();
+		if (!this.#isOffered) throw usage("the broadcast answers a request: it is announced nowhere");
+		// What was made before it in this turn is there when somebody hears of it.
+		this.#anchor.make("announceBroadcast", { broadcast: this.#anchor.id });
+	}
+
+	/**
 	 * Add a track. Returns at once; a name that is taken rejects the track's `closed` and its next call.
 	 * @throws UsageError naming the member of `info` that is wrong.
 	 */
@@ -63,8 +92,13 @@ export class BroadcastProducer extends Handle {
 		const checked = argument.trackInfo(info);
 		this.#anchor.check();
 		const { link, id: broadcast } = this.#anchor;
-		const make = (anchor: Anchor, port: MessagePort) =>
-			anchor.make("createTrack", { producer: anchor.id, broadcast, name, info: checked, port });
+		const make = (anchor: Anchor, port: MessagePort, writer: TrackWriter) => {
+			const args: CallArgs<"createTrack"> = { producer: anchor.id, broadcast, name, info: checked, port };
+			writer.hold();
+			anchor.make("createTrack", args, () => {
+				args.steps = writer.release();
+			});
+		};
 		return keeping(trackProducer(link, name, checked, make, this.#tracks), this);
 	}
 

@@ -39,7 +39,8 @@ export class BroadcastRequest extends DynamicRequest {
 		question.anchor.check();
 		if (broadcast === undefined) {
 			const make = (anchor: Anchor) => anchor.make("makeBroadcast", { broadcast: anchor.id });
-			const made = broadcastProducer(question.anchor.link, { path: this.path, info: { hops: [] } }, make, this.#among);
+			const at = { path: this.path, info: { hops: [] }, isOffered: false };
+			const made = broadcastProducer(question.anchor.link, at, make, this.#among);
 			question.answer("acceptBroadcast", { broadcast: anchorOf(made, "broadcast").id });
 			return made;
 		}

@@ -1,17 +1,11 @@
 import type { DialData } from "../worker/protocol/control.ts";
-import type {
-	BandwidthData,
-	BroadcastInfoData,
-	CloseData,
-	SessionStatsData,
-	Version,
-} from "../worker/protocol/model.ts";
+import type { BandwidthData, CloseData, SessionStatsData, Version } from "../worker/protocol/model.ts";
 import type { ConnectedData, ConnectionEvent, ConnectionRequest } from "../worker/protocol/port.ts";
 import { Anchor, anchorOf } from "./anchor.ts";
 import type { AnnounceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
 import type { BroadcastConsumer } from "./broadcast-consumer.ts";
-import type { BroadcastProducer } from "./broadcast-producer.ts";
+import type { BroadcastOptions, BroadcastProducer } from "./broadcast-producer.ts";
 import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "./broadcast-request.ts";
 import { keeping } from "./collected.ts";
 import { disposeBy } from "./dispose.ts";
@@ -235,8 +229,8 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	}
 
 	/** A new broadcast, announced to the peer under `path`, as {@link Origin.createBroadcast}. */
-	createBroadcast(path: string, info?: Partial<BroadcastInfoData>): BroadcastProducer {
-		return this.publish.createBroadcast(path, info);
+	createBroadcast(path: string, options?: BroadcastOptions): BroadcastProducer {
+		return this.publish.createBroadcast(path, options);
 	}
 
 	/** Serve paths that nobody announces, to the peer: with a handler, or by asking the result for requests. */

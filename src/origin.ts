@@ -1,9 +1,8 @@
-import type { BroadcastInfoData } from "../worker/protocol/model.ts";
 import { Anchor, anchorOf, failWith } from "./anchor.ts";
 import { type AnnounceStream, announceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
-import { type BroadcastProducer, broadcastProducer } from "./broadcast-producer.ts";
+import { type BroadcastOptions, type BroadcastProducer, broadcastProducer } from "./broadcast-producer.ts";
 import { type BroadcastRequest, type DynamicOptions, type OriginDynamic, originDynamic } from "./broadcast-request.ts";
 import { keeping } from "./collected.ts";
 import type { DynamicHandler } from "./dynamic.ts";
@@ -85,15 +84,18 @@ export class Origin extends Handle {
 	}
 
 	/**
-	 * A new broadcast, announced under `path`; `info` where it came from elsewhere, so that it goes nowhere twice. A refusal rejects its
-	 * `closed`: an UnauthorizedError, or kind `duplicate` when it has passed this origin.
-	 * @throws UsageError naming the member of `info` that is wrong.
+	 * A new broadcast, announced under `path`, at once unless `announce` is false; with `hops` where it came from elsewhere, so that it
+	 * goes nowhere twice. What is made of it in the same turn is there when somebody hears of it. A refusal rejects its `closed`: an
+	 * UnauthorizedError, or kind `duplicate` when it has passed this origin.
+	 * @throws UsageError naming the option that is wrong.
 	 */
-	createBroadcast(path: string, info: Partial<BroadcastInfoData> = {}): BroadcastProducer {
-		const at = { path: argument.text("path", path), info: argument.broadcastInfo(info) };
+	createBroadcast(path: string, options: BroadcastOptions = {}): BroadcastProducer {
+		const at = { path: argument.text("path", path), info: argument.broadcastInfo(options), isOffered: true };
+		const isPlanned = !argument.flag("announce", options.announce ?? true);
 		this.#anchor.check();
 		const { link, id: origin } = this.#anchor;
-		const make = (anchor: Anchor) => anchor.make("createBroadcast", { broadcast: anchor.id, origin, ...at });
+		const args = { origin, path, info: at.info, isPlanned };
+		const make = (anchor: Anchor) => anchor.make("createBroadcast", { broadcast: anchor.id, ...args });
 		return keeping(broadcastProducer(link, at, make, this.#broadcasts), this);
 	}
 

@@ -1,10 +1,11 @@
 import { type ControlClient, controlClient } from "../../worker/protocol/comlink.ts";
-import type { ControlApi, Id } from "../../worker/protocol/control.ts";
+import { type ControlApi, type Id, isCommand } from "../../worker/protocol/control.ts";
 import { CLOSE_DEADLINE_MS, MAX_PENDING_CALLS, MAX_QUEUED_CALLS } from "../../worker/protocol/limits.ts";
 import { errorFromUnknown, failure, type MoqError } from "../error.ts";
 import { CallQueue } from "./call-queue.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { WorkerSource } from "./spawn.ts";
+import { Turn } from "./turn.ts";
 
 /** Names of the calls that take one args object. */
 type Call = {
@@ -53,6 +54,7 @@ export class Link {
 	readonly source: WorkerSource | undefined;
 	readonly #port: MessagePort;
 	readonly #client: ControlClient;
+	readonly #turn: Turn;
 	readonly #terminate: () => void;
 	readonly #pending = new Set<Outcome<never>>();
 	readonly #queue = new CallQueue();
@@ -69,6 +71,7 @@ export class Link {
 		this.source = source;
 		this.#port = control;
 		this.#client = controlClient(control);
+		this.#turn = new Turn((calls) => this.#client.batch({ calls }));
 		this.#terminate = terminate;
 		control.addEventListener("messageerror", () =>
 			this.die(failure("worker-crashed", "an answer of the worker could not be read")),
@@ -95,10 +98,22 @@ export class Link {
 		return this.#nextId++;
 	}
 
-	/** Make a call. With a dead worker or too many calls under way, `reject` runs before this returns. */
-	call<Name extends Call>(name: Name, args: CallArgs<Name>, outcome: Outcome<CallResult<Name>>): void {
-		const method = this.#client[name] as unknown as (args: CallArgs<Name>) => Promise<CallResult<Name>>;
-		const start = () => method(args);
+	/**
+	 * Make a call. With a dead worker or too many calls under way, `reject` runs before this returns. A command leaves at the end of the
+	 * turn, or before the next call that is none; `complete` may finish its arguments then.
+	 */
+	call<Name extends Call>(
+		name: Name,
+		args: CallArgs<Name>,
+		outcome: Outcome<CallResult<Name>>,
+		complete?: () => void,
+	): void {
+		const start = (): Promise<CallResult<Name>> => {
+			if (isCommand(name)) return this.#turn.add(name, args, complete) as Promise<CallResult<Name>>;
+			this.#turn.flush();
+			const method = this.#client[name] as unknown as (args: CallArgs<Name>) => Promise<CallResult<Name>>;
+			return method(args);
+		};
 		const ask = ASKS[name];
 		if (ask) this.#ask({ id: args[ask[0]] as Id, uses: args[ask[1]] as Id }, start, outcome);
 		else if (WATCHES.has(name)) this.#track(start, outcome, this.#watches, MAX_PENDING_CALLS);
@@ -112,14 +127,18 @@ export class Link {
 
 	/** Live objects of the worker. */
 	stats(outcome: Outcome<CallResult<"stats">>): void {
-		this.#track(() => this.#client.stats(), outcome, this.#commands, MAX_QUEUED_CALLS);
+		const start = () => {
+			this.#turn.flush();
+			return this.#client.stats();
+		};
+		this.#track(start, outcome, this.#commands, MAX_QUEUED_CALLS);
 	}
 
 	/** A call whose answer interests nobody: letting go. */
 	tell(name: "cancel" | "free", id: Id): void {
 		if (this.#dead) return;
 		// A refusal means that the worker let go first, which is what was wanted.
-		this.#queue.release(id, () => this.#client[name]({ id }).catch(() => undefined));
+		this.#queue.release(id, () => this.#turn.add(name, { id }).catch(() => undefined));
 	}
 
 	/** Tell `mourner` when the worker dies: at once if it has. */
@@ -151,7 +170,7 @@ export class Link {
 
 	/** Like {@link Link.die}, but the worker gets a moment to tell its peers. Resolves when it is gone. */
 	async close(error: MoqError): Promise<void> {
-		const farewell = this.#dead ? undefined : this.#client.shutdown();
+		const farewell = this.#dead ? undefined : this.#shutdown();
 		if (!this.#bury(error)) return;
 		let timer: ReturnType<typeof setTimeout> | undefined;
 		const deadline = new Promise<void>((resolve) => {
@@ -162,6 +181,11 @@ export class Link {
 		clearTimeout(timer);
 		this.#port.close();
 		this.#terminate();
+	}
+
+	#shutdown(): Promise<void> {
+		this.#turn.flush();
+		return this.#client.shutdown();
 	}
 
 	/** A call in the queue. */

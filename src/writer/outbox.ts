@@ -27,6 +27,7 @@ export class Outbox {
 	#creditFrames: number;
 	#creditBytes: number;
 	#isFlushDue = false;
+	#isHeld = false;
 	#isClosed = false;
 
 	/** The worker counts from the same `window`. `receive` gets everything but credit. */
@@ -82,26 +83,26 @@ export class Outbox {
 		});
 	}
 
+	/** Send nothing until {@link Outbox.release}. */
+	hold(): void {
+		this.#isHeld = true;
+	}
+
+	/** What the credit allows now, to be sent by the caller ahead of the port. */
+	release(): WriteStep[] {
+		this.#isHeld = false;
+		return this.#take();
+	}
+
 	/** Send now what the credit allows. */
 	flush(): void {
 		this.#isFlushDue = false;
-		if (this.#isClosed) return;
-		const steps: WriteStep[] = [];
-		// The buffers are ours: copied from the caller, or handed over by it.
-		const transfer: ArrayBufferLike[] = [];
-		for (const step of this.#queue) {
-			const { frames, bytes } = cost(step);
-			if (frames > 0 && (this.#creditFrames <= 0 || this.#creditBytes <= 0)) break;
-			this.#creditFrames -= frames;
-			this.#creditBytes -= bytes;
-			this.#queuedFrames -= frames;
-			this.#queuedBytes -= bytes;
-			if ("data" in step) transfer.push(step.data.buffer);
-			steps.push(step);
-		}
+		if (this.#isClosed || this.#isHeld) return;
+		const steps = this.#take();
 		if (steps.length === 0) return;
-		this.#queue = this.#queue.slice(steps.length);
-		this.#port.postMessage({ type: "write", steps } satisfies WriterRequest, [...new Set(transfer)] as Transferable[]);
+		// The buffers are ours: copied from the caller, or handed over by it.
+		const transfer = new Set(steps.flatMap((step) => ("data" in step ? [step.data.buffer] : [])));
+		this.#port.postMessage({ type: "write", steps } satisfies WriterRequest, [...transfer] as Transferable[]);
 	}
 
 	/** Forget what has not left yet. */
@@ -120,6 +121,20 @@ export class Outbox {
 		this.#port.close();
 		if (error) this.#ready.fail(error);
 		else this.#ready.drain();
+	}
+
+	#take(): WriteStep[] {
+		let count = 0;
+		for (const step of this.#queue) {
+			const { frames, bytes } = cost(step);
+			if (frames > 0 && (this.#creditFrames <= 0 || this.#creditBytes <= 0)) break;
+			this.#creditFrames -= frames;
+			this.#creditBytes -= bytes;
+			this.#queuedFrames -= frames;
+			this.#queuedBytes -= bytes;
+			count++;
+		}
+		return this.#queue.splice(0, count);
 	}
 
 	get #isReady(): boolean {

@@ -1,6 +1,6 @@
 import { MAX_DATAGRAM_BYTES, type Window } from "../../worker/protocol/limits.ts";
 import type { SubscriptionData } from "../../worker/protocol/model.ts";
-import type { WriterEvent } from "../../worker/protocol/port.ts";
+import type { WriterEvent, WriteStep } from "../../worker/protocol/port.ts";
 import type { Anchor } from "../anchor.ts";
 import * as argument from "../argument.ts";
 import { errorFrom, failure, type MoqError } from "../error.ts";
@@ -45,6 +45,16 @@ export class TrackWriter {
 
 	get ready(): Promise<void> {
 		return this.#outbox.ready;
+	}
+
+	/** Keep all steps until {@link TrackWriter.release} gives them out, to travel with the call that makes the track. */
+	hold(): void {
+		this.#outbox.hold();
+	}
+
+	/** The steps so far, as far as the credit goes. Those that follow leave by the port. */
+	release(): WriteStep[] {
+		return this.#outbox.release();
 	}
 
 	/** Tell the worker when this turn is over. */

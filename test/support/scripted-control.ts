@@ -2,7 +2,7 @@ import { ClosedError } from "../../src/error.ts";
 import { Link } from "../../src/link/link.ts";
 import { makeRuntime, type Runtime } from "../../src/runtime.ts";
 import { serveControl } from "../../worker/protocol/comlink.ts";
-import { CONTROL_METHODS, type ControlApi } from "../../worker/protocol/control.ts";
+import { type BatchedCall, CONTROL_METHODS, type ControlApi, type Refusal } from "../../worker/protocol/control.ts";
 
 /** One call the page made, to be answered by the test. */
 export interface ScriptedCall<Args = Record<string, unknown>> {
@@ -18,6 +18,8 @@ export class ScriptedPage {
 	readonly runtime: Runtime;
 	/** Every call so far, oldest first. */
 	readonly calls: ScriptedCall[] = [];
+	/** How many messages brought commands. */
+	batches = 0;
 	isTerminated = false;
 	/** Calls of these names are answered with undefined at once. */
 	readonly automatic = new Set(["ping", "cancel", "free", "createOrigin", "createBroadcast", "createTrack", "track"]);
@@ -30,6 +32,7 @@ export class ScriptedPage {
 		this.#worker = port2;
 		const api: Record<string, (args: Record<string, unknown>) => Promise<unknown>> = {};
 		for (const name of Object.keys(CONTROL_METHODS)) api[name] = (args) => this.#called(name, args);
+		api.batch = ({ calls }) => this.#batch(calls as BatchedCall[]);
 		serveControl(api as unknown as ControlApi, port2);
 		this.link = new Link(port1, () => {
 			this.isTerminated = true;
@@ -57,6 +60,13 @@ export class ScriptedPage {
 	close(): void {
 		this.#worker.close();
 		this.link.die(new ClosedError({ kind: "closed", message: "the test is over" }));
+	}
+
+	async #batch(calls: BatchedCall[]): Promise<Refusal[]> {
+		this.batches++;
+		const answers = calls.map(({ name, args }) => this.#called(name, args as Record<string, unknown>));
+		const outcomes = await Promise.allSettled(answers);
+		return outcomes.flatMap((outcome, at) => (outcome.status === "rejected" ? [{ at, error: outcome.reason }] : []));
 	}
 
 	#called(name: string, args: Record<string, unknown>): Promise<unknown> {

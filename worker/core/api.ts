@@ -107,8 +107,13 @@ export interface CoreApi {
 
 	/** A producer that is announced nowhere, for whoever is given it. */
 	makeBroadcast(): Handle;
-	/** A producer, announced under `path` until freed; `hops` where it came from elsewhere. */
-	createBroadcast(origin: Handle, path: string, hops?: readonly string[]): Handle;
+	/**
+	 * A producer, announced under `path` until freed; `hops` where it came from elsewhere. With `isPlanned` it is announced by
+	 * `announceBroadcast`. For a second after that, requests for tracks it has not got wait for them.
+	 */
+	createBroadcast(origin: Handle, path: string, hops?: readonly string[], isPlanned?: boolean): Handle;
+	/** Announce a producer that was planned. Throws `unauthorized`, `duplicate`. */
+	announceBroadcast(broadcast: Handle): void;
 	/** Announce a broadcast made elsewhere; free the returned guard to withdraw it. */
 	publish(origin: Handle, path: string, broadcast: Handle): Handle;
 	/** A consumer of one's own broadcast. */

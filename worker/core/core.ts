@@ -89,10 +89,14 @@ export class Core implements CoreApi {
 		return this.#engine.call((raw) => raw.makeBroadcast());
 	}
 
-	createBroadcast(origin: Handle, path: string, hops: readonly string[] = []): Handle {
+	createBroadcast(origin: Handle, path: string, hops: readonly string[] = [], isPlanned = false): Handle {
 		const broken = hops.find((hop) => !/^\d+$/.test(hop));
 		if (broken !== undefined) throw { kind: "usage", message: "a hop is no decimal number" } satisfies ErrorData;
-		return this.#engine.call((raw) => raw.createBroadcast(origin, path, hops.join(" ")));
+		return this.#engine.call((raw) => raw.createBroadcast(origin, path, hops.join(" "), !isPlanned));
+	}
+
+	announceBroadcast(broadcast: Handle): void {
+		this.#engine.call((raw) => raw.announceBroadcast(broadcast));
 	}
 
 	broadcastInfo(broadcast: Handle): BroadcastInfoData {

@@ -1,9 +1,16 @@
 import type { Asked, CoreApi, Handle, Operation } from "../core/api.ts";
-import { asErrorData } from "../failure.ts";
+import { asErrorData, failure } from "../failure.ts";
 import { Player } from "../media/player.ts";
 import { Publisher } from "../media/publisher.ts";
 import { startRender } from "../media/render.ts";
-import type { ControlApi, Id, WorkerStats } from "../protocol/control.ts";
+import {
+	type BatchedCall,
+	type ControlApi,
+	type Id,
+	isCommand,
+	type Refusal,
+	type WorkerStats,
+} from "../protocol/control.ts";
 import type {
 	BroadcastInfoData,
 	RequestData,
@@ -46,6 +53,21 @@ export class Host implements ControlApi {
 
 	ping(): void {
 		// That it is answered says everything.
+	}
+
+	batch({ calls }: Args<"batch">): Refusal[] {
+		if (!Array.isArray(calls)) throw failure("usage", "calls must be an array");
+		const refusals: Refusal[] = [];
+		calls.forEach((call: BatchedCall, at) => {
+			try {
+				const name = text("name", record("a call", call).name);
+				if (!isCommand(name)) throw failure("usage", "a call of this name may not come in a batch");
+				(this[name] as (args: object) => void)(record("args", call.args));
+			} catch (error) {
+				refusals.push({ at, error: asErrorData(error) });
+			}
+		});
+		return refusals;
 	}
 
 	stats(): WorkerStats {
@@ -100,13 +122,17 @@ export class Host implements ControlApi {
 		});
 	}
 
-	createBroadcast({ broadcast, origin, path, info }: Args<"createBroadcast">): void {
+	createBroadcast({ broadcast, origin, path, info, isPlanned }: Args<"createBroadcast">): void {
 		this.#table.make(broadcast, () => {
 			const { core } = this.#table.get(origin, "origin");
 			const hops = texts("hops", record("info", info).hops);
-			const handle = this.#core.createBroadcast(core, text("path", path), hops);
+			const handle = this.#core.createBroadcast(core, text("path", path), hops, isPlanned === true);
 			return new ProducerEntry(this.#core, handle, { origin, path, info });
 		});
+	}
+
+	announceBroadcast({ broadcast }: Args<"announceBroadcast">): void {
+		this.#core.announceBroadcast(this.#table.get(broadcast, "producer").core);
 	}
 
 	makeBroadcast({ broadcast }: Args<"makeBroadcast">): void {
@@ -193,12 +219,14 @@ export class Host implements ControlApi {
 		return true;
 	}
 
-	createTrack({ producer, broadcast, name, info, port: to }: Args<"createTrack">): void {
+	createTrack({ producer, broadcast, name, info, port: to, steps = [] }: Args<"createTrack">): void {
 		this.#table.make(producer, () => {
 			const { core } = this.#table.get(broadcast, "producer");
 			const recipe = { broadcast, name: text("name", name), info: record("info", info) };
 			const data = port("port", to);
-			return new PublishedTrack(this.#core, this.#core.createTrack(core, name, info), recipe, data);
+			const track = new PublishedTrack(this.#core, this.#core.createTrack(core, name, info), recipe, data);
+			if (Array.isArray(steps)) track.write(steps);
+			return track;
 		});
 	}
 

@@ -31,10 +31,16 @@ export class PublishedTrack {
 		this.core = core;
 		this.#steps = new GroupSteps(api, port);
 		port.onmessage = ({ data }: MessageEvent<Partial<WriterRequest> | null>) => {
-			if (data?.type === "write" && Array.isArray(data.steps)) this.#write(data.steps);
+			if (data?.type === "write" && Array.isArray(data.steps)) this.write(data.steps);
 		};
 		this.#watchSubscription();
 		this.#watchUsed(true);
+	}
+
+	/** Take the next steps of the page; what is no step is passed over. */
+	write(steps: WriteStep[]): void {
+		for (const step of steps) if (typeof step === "object" && step !== null) this.#step(step);
+		this.#steps.grant();
 	}
 
 	release(): void {
@@ -49,11 +55,6 @@ export class PublishedTrack {
 
 	#post(event: WriterEvent): void {
 		this.#port.postMessage(event);
-	}
-
-	#write(steps: WriteStep[]): void {
-		for (const step of steps) this.#step(step);
-		this.#steps.grant();
 	}
 
 	#endGrace(): void {

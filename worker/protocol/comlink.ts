@@ -7,7 +7,8 @@
  */
 
 import { type Endpoint, expose, transfer, wrap } from "comlink";
-import { CONTROL_METHODS, type ControlApi } from "./control.ts";
+import { type BatchedCall, CONTROL_METHODS, type ControlApi } from "./control.ts";
+import type { WriteStep } from "./port.ts";
 
 /** The control plane as the page sees it: every call answers later. */
 export type ControlClient = {
@@ -54,7 +55,7 @@ export function serveControl(api: ControlApi, port: MessagePort): void {
 	expose(api, endpoint);
 }
 
-/** Call the control plane at the other end of `port`. Ports and canvases found among the arguments of a call are transferred. */
+/** Call the control plane at the other end of `port`. Ports, canvases and payloads found among the arguments of a call are transferred. */
 export function controlClient(port: MessagePort): ControlClient {
 	type Call = (...args: object[]) => Promise<unknown>;
 	const remote = wrap<ControlApi>(port) as unknown as Record<string, Call>;
@@ -76,8 +77,16 @@ export function controlClient(port: MessagePort): ControlClient {
 }
 
 function withTransfer(args: object): object {
-	const movable = Object.values(args).filter(isMovable);
-	return movable.length > 0 ? transfer(args, movable) : args;
+	const { calls } = args as { calls?: BatchedCall[] };
+	const movable = new Set(calls ? calls.flatMap(({ args }) => movables(args)) : movables(args));
+	return movable.size > 0 ? transfer(args, [...movable]) : args;
+}
+
+/** Ports and canvases, and the payloads of first steps. */
+function movables(args: object): Transferable[] {
+	const { steps = [] } = args as { steps?: WriteStep[] };
+	const payloads = steps.flatMap((step) => ("data" in step ? [step.data.buffer as ArrayBuffer] : []));
+	return [...Object.values(args).filter(isMovable), ...payloads];
 }
 
 function isMovable(value: unknown): value is MessagePort | OffscreenCanvas {

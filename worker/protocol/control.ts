@@ -6,6 +6,7 @@
  * refuses every later call with the same error. Whatever fails, fails with an ErrorData.
  */
 
+import type { ErrorData } from "./error.ts";
 import type { Window } from "./limits.ts";
 import type { OpenPlayer, OpenPublisher, OpenRenderer } from "./media.ts";
 import type {
@@ -18,7 +19,7 @@ import type {
 	TrackInfoData,
 	Version,
 } from "./model.ts";
-import type { ConnectedData } from "./port.ts";
+import type { ConnectedData, WriteStep } from "./port.ts";
 
 /** Names one thing the page asked for: a handle, or something that waits. */
 export type Id = number;
@@ -46,8 +47,25 @@ export interface WorkerStats extends CoreStats {
 	ids: Record<string, number>;
 }
 
+/** One command of a batch, by its name in {@link ControlApi}. */
+export interface BatchedCall {
+	name: string;
+	args: object;
+}
+
+/** A command of a batch that was refused, by its place in it. */
+export interface Refusal {
+	at: number;
+	error: ErrorData;
+}
+
 /** See the head of this file. Calls that return nothing still answer: the refusal comes that way. */
 export interface ControlApi {
+	/**
+	 * Carry out commands, that is calls that return nothing at once, in one step of the core: peers see all of them or none. One
+	 * that is refused does not keep the others from being carried out.
+	 */
+	batch(args: { calls: BatchedCall[] }): Refusal[];
 	/** Proves that the worker still takes turns. */
 	ping(): void;
 	stats(): WorkerStats;
@@ -66,8 +84,16 @@ export interface ControlApi {
 
 	/** A producer that is announced nowhere. */
 	makeBroadcast(args: { broadcast: Id }): void;
-	/** A producer, announced until freed. */
-	createBroadcast(args: { broadcast: Id; origin: Id; path: string; info: BroadcastInfoData }): void;
+	/** A producer, announced until freed: at once, or with `isPlanned` once it is asked for. */
+	createBroadcast(args: {
+		broadcast: Id;
+		origin: Id;
+		path: string;
+		info: BroadcastInfoData;
+		isPlanned?: boolean;
+	}): void;
+	/** Announce a producer that was planned; without effect on one that is announced. */
+	announceBroadcast(args: { broadcast: Id }): void;
 	/** A consumer of one's own broadcast. */
 	consume(args: { broadcast: Id; producer: Id }): void;
 	cloneBroadcast(args: { broadcast: Id; from: Id }): void;
@@ -103,7 +129,15 @@ export interface ControlApi {
 	/** Cache only. False: it is not there, and the id stays unused. */
 	getGroup(args: { group: Id; track: Id; sequence: number; credit: Window; port: MessagePort }): boolean;
 
-	createTrack(args: { producer: Id; broadcast: Id; name: string; info: TrackInfoData; port: MessagePort }): void;
+	/** `steps` are the first on the port: what was written in the turn in which the track was made. */
+	createTrack(args: {
+		producer: Id;
+		broadcast: Id;
+		name: string;
+		info: TrackInfoData;
+		port: MessagePort;
+		steps?: WriteStep[];
+	}): void;
 	/** An in-process reader of one's own track. */
 	consumeTrack(args: { track: Id; producer: Id }): void;
 
@@ -153,48 +187,61 @@ export interface ControlApi {
 	free(args: { id: Id }): void;
 }
 
-/**
- * Everything that may be called, and nothing else: the filter in front of the host reads this list. A plain literal, which the page's
- * bundle leaves out.
- */
-export const CONTROL_METHODS: Record<keyof ControlApi, true> = {
-	ping: true,
-	stats: true,
-	createOrigin: true,
-	announced: true,
-	requestBroadcast: true,
-	waitForBroadcast: true,
-	publish: true,
-	viewOrigin: true,
-	makeBroadcast: true,
-	createBroadcast: true,
-	consume: true,
-	cloneBroadcast: true,
-	broadcastClosed: true,
-	insertTrack: true,
-	removeTrack: true,
-	track: true,
-	trackInfo: true,
-	subscribe: true,
-	fetchGroup: true,
-	getGroup: true,
-	createTrack: true,
-	consumeTrack: true,
-	dynamic: true,
-	nextRequest: true,
-	requestUnused: true,
-	requestSubscription: true,
-	rejectRequest: true,
-	acceptBroadcast: true,
-	acceptTrack: true,
-	acceptGroup: true,
-	connect: true,
-	closeConnection: true,
-	connectionStats: true,
-	shutdown: true,
-	openPlayer: true,
-	openRenderer: true,
-	openPublisher: true,
-	cancel: true,
-	free: true,
+/** Calls that return nothing, at once. */
+export type CommandName = {
+	[Name in keyof ControlApi]: Parameters<ControlApi[Name]> extends [object]
+		? ReturnType<ControlApi[Name]> extends void
+			? Name
+			: never
+		: never;
+}[keyof ControlApi];
+
+/** Everything that may be called, and nothing else: the filter in front of the host reads this list. Commands may come in a batch. */
+export const CONTROL_METHODS: { [Name in keyof ControlApi]: Name extends CommandName ? "command" : "call" } = {
+	batch: "call",
+	ping: "call",
+	stats: "call",
+	createOrigin: "command",
+	announced: "command",
+	requestBroadcast: "call",
+	waitForBroadcast: "call",
+	publish: "command",
+	viewOrigin: "command",
+	makeBroadcast: "command",
+	createBroadcast: "command",
+	announceBroadcast: "command",
+	consume: "command",
+	cloneBroadcast: "command",
+	broadcastClosed: "call",
+	insertTrack: "command",
+	removeTrack: "command",
+	track: "command",
+	trackInfo: "call",
+	subscribe: "call",
+	fetchGroup: "call",
+	getGroup: "call",
+	createTrack: "command",
+	consumeTrack: "command",
+	dynamic: "command",
+	nextRequest: "call",
+	requestUnused: "call",
+	requestSubscription: "call",
+	rejectRequest: "command",
+	acceptBroadcast: "command",
+	acceptTrack: "command",
+	acceptGroup: "command",
+	connect: "call",
+	closeConnection: "call",
+	connectionStats: "call",
+	shutdown: "call",
+	openPlayer: "command",
+	openRenderer: "command",
+	openPublisher: "command",
+	cancel: "command",
+	free: "command",
 };
+
+/** Whether a call by this name is a command. */
+export function isCommand(name: string): name is CommandName {
+	return Object.hasOwn(CONTROL_METHODS, name) && CONTROL_METHODS[name as keyof ControlApi] === "command";
+}

@@ -63,6 +63,7 @@ test("there is no way to get a broadcast by its path but to ask and wait", () =>
 			"broadcastInfo",
 			"cloneBroadcast",
 			"createBroadcast",
+			"announceBroadcast",
 			"makeBroadcast",
 			"requestBroadcast",
 			"waitForBroadcast",

@@ -1,4 +1,6 @@
 import { afterEach, expect, test } from "vitest";
+import type { Connection } from "../../../src/connection.ts";
+import { NotFoundError } from "../../../src/error.ts";
 import { CorePage, joined } from "../../support/core-page.ts";
 import { memoryPair } from "../../support/memory-transport.ts";
 
@@ -14,6 +16,15 @@ async function pair() {
 	return two;
 }
 
+/** Waits until the broadcast no longer holds requests for tracks it has not got. */
+async function unheld(far: Connection): Promise<void> {
+	const found = await far.requestBroadcast("room/bob");
+	const track = found.track("none");
+	await expect(track.info()).rejects.toBeInstanceOf(NotFoundError);
+	track.close();
+	found.close();
+}
+
 test("ten thousand subscriptions that come and go leave every count of page, host and core where it was", async () => {
 	const { left, right, near, far } = await pair();
 	const chat = near.createBroadcast("room/bob").createTrack("chat");
@@ -21,6 +32,7 @@ test("ten thousand subscriptions that come and go leave every count of page, hos
 	const track = (await far.waitForBroadcast("room/bob")).track("chat");
 	// One stays, so that the publisher's side has no reason to change.
 	const staying = await track.subscribe();
+	await unheld(far);
 	const counts = async () => [await left.live(), await right.live()];
 	const round = async (cycles: number) => {
 		for (let cycle = 0; cycle < cycles; cycle += 2) {
@@ -48,6 +60,7 @@ test("a thousand rounds of fetches, announcements and requests leave every count
 	const track = (await far.waitForBroadcast("room/bob")).track("chat");
 	const paths = far.consume.dynamic((request) => request.reject(1));
 	const staying = await track.subscribe();
+	await unheld(far);
 	const counts = async () =>
 		[await left.live(), await right.live()].map(({ ids, handles, operations, tasks, page }) => {
 			return { ids, handles, operations, tasks, page };

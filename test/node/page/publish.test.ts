@@ -55,6 +55,48 @@ test("all that is written in one turn leaves in one message, in order", async ()
 	expect(inbox.messages).toHaveLength(1);
 });
 
+test("what a page makes and writes in one turn is one message, and what it writes later is not in it", async () => {
+	page.automatic.add("announceBroadcast");
+	await settled();
+	const before = page.batches;
+	const made = page.runtime.origin().createBroadcast("room/eve", { announce: false });
+	const tracks = Array.from({ length: 200 }, (_, index) => made.createTrack(`track/${index}`));
+	for (const track of tracks) track.writeFrame("now");
+	made.announce();
+	await settled();
+	expect(page.batches - before).toBe(1);
+	const names = page.calls.slice(-203).map(({ name }) => name);
+	expect(names).toEqual(["createOrigin", "createBroadcast", ...tracks.map(() => "createTrack"), "announceBroadcast"]);
+	const last = page.calls.findLast(({ name }) => name === "createTrack");
+	const { steps, port } = last?.args ?? {};
+	expect(shape(steps as WriteStep[])).toEqual(["group", "frame", "groupEnd"]);
+	const inbox = new Inbox<WriterRequest>(port as MessagePort);
+	tracks.at(-1)?.writeFrame("later");
+	await settled();
+	expect(inbox.messages.map(({ steps }) => shape(steps))).toEqual([["group", "frame", "groupEnd"]]);
+});
+
+test("a call that is no command comes after those before it, and a refusal reaches its own handle", async () => {
+	await settled();
+	const origin = page.runtime.origin();
+	page.automatic.delete("createTrack");
+	const taken = broadcast.createTrack("taken");
+	const waiting = origin.waitForBroadcast("a");
+	const free = broadcast.createTrack("free");
+	(await page.next("createTrack")).reject({ kind: "duplicate", message: "track taken exists" });
+	(await page.next("createTrack")).resolve();
+	await page.next("waitForBroadcast");
+	expect(page.calls.slice(-4).map(({ name }) => name)).toEqual([
+		"createOrigin",
+		"createTrack",
+		"waitForBroadcast",
+		"createTrack",
+	]);
+	await expect(taken.closed).rejects.toMatchObject({ kind: "duplicate" });
+	expect(free.writeFrame("x")).toBe(0);
+	waiting.cancel();
+});
+
 test("bytes are copied, unless they are handed over", async () => {
 	const { track, steps } = await created();
 	const kept = new Uint8Array([1, 2, 3, 4]);

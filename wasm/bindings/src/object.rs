@@ -7,8 +7,8 @@ use std::{
 };
 
 use moq_net::{
-    Bandwidth, BroadcastConsumer, BroadcastProducer, BroadcastPublish, FrameProducer,
-    GroupProducer, OriginProducer, OriginPublish, Session, TrackConsumer, TrackProducer,
+    Bandwidth, BroadcastConsumer, BroadcastProducer, FrameProducer, GroupProducer, OriginProducer,
+    OriginPublish, PathOwned, Session, TrackConsumer, TrackProducer,
 };
 
 use crate::{
@@ -26,7 +26,19 @@ pub(crate) type Watch = Rc<RefCell<TrackProducer>>;
 /// A broadcast of our own.
 pub(crate) enum Own {
     /// Announced as long as this lives.
-    Announced(BroadcastPublish),
+    Announced {
+        // Withdrawn before the broadcast closes.
+        _publish: OriginPublish,
+        broadcast: BroadcastProducer,
+        /// The task that holds requests for unknown tracks back for a while.
+        hold: Key,
+    },
+    /// To be announced there.
+    Planned {
+        origin: OriginProducer,
+        path: PathOwned,
+        broadcast: BroadcastProducer,
+    },
     /// For whoever is given it.
     Bare(BroadcastProducer),
 }
@@ -36,8 +48,9 @@ impl Deref for Own {
 
     fn deref(&self) -> &BroadcastProducer {
         match self {
-            Self::Announced(broadcast) => broadcast,
-            Self::Bare(broadcast) => broadcast,
+            Self::Announced { broadcast, .. }
+            | Self::Planned { broadcast, .. }
+            | Self::Bare(broadcast) => broadcast,
         }
     }
 }
@@ -84,7 +97,9 @@ impl Object {
     /// The task that works for this object only, and ends with it.
     pub(crate) const fn task(&self) -> Option<Key> {
         match self {
-            Self::Listener { task } | Self::Reader { task, .. } => Some(*task),
+            Self::Listener { task }
+            | Self::Reader { task, .. }
+            | Self::Broadcast(Own::Announced { hold: task, .. }) => Some(*task),
             _ => None,
         }
     }
@@ -199,6 +214,12 @@ impl Objects {
 
     pub(crate) fn get(&self, handle: f64) -> Result<&Object> {
         self.0.get(key(handle)).ok_or_else(|| unused(handle))
+    }
+
+    /// Put another object in the place of one.
+    pub(crate) fn replace(&mut self, handle: f64, object: Object) -> Result<Object> {
+        let place = self.0.get_mut(key(handle)).ok_or_else(|| unused(handle))?;
+        Ok(std::mem::replace(place, object))
     }
 }
 

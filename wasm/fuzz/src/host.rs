@@ -93,7 +93,7 @@ impl Worker {
                 let (origin, path) = (self.handle(input), *input.pick(&TEXTS));
                 // Not from the input, whose known failures keep their meaning.
                 let hops = HOPS[self.handles.len() % HOPS.len()];
-                let made = self.core.create_broadcast(origin, path, hops);
+                let made = self.core.create_broadcast(origin, path, hops, true);
                 self.keep(made);
             }
             2 => {

@@ -37,12 +37,12 @@ pub use limits::Limits;
 pub use lite::Role;
 pub use model::{
     AnnounceConsumer, AnnounceProducer, Announced, BroadcastConsumer, BroadcastDynamic,
-    BroadcastInfo, BroadcastProducer, BroadcastPublish, BroadcastRequest, BroadcastRequested,
-    Consume, Cost, Datagram, Fetch, Frame, FrameConsumer, FrameProducer, Gap, GapReason, Group,
-    GroupConsumer, GroupProducer, GroupRequest, InOrder, InOrderStats, Origin, OriginConsumer,
-    OriginDynamic, OriginList, OriginProducer, OriginPublish, Stats, Subscription, TrackConsumer,
-    TrackDynamic, TrackFetch, TrackInfo, TrackInfoQuery, TrackProducer, TrackRequest,
-    TrackSubscribe, TrackSubscriber, Viewer,
+    BroadcastHold, BroadcastInfo, BroadcastProducer, BroadcastPublish, BroadcastRequest,
+    BroadcastRequested, Consume, Cost, Datagram, Fetch, Frame, FrameConsumer, FrameProducer, Gap,
+    GapReason, Group, GroupConsumer, GroupProducer, GroupRequest, InOrder, InOrderStats, Origin,
+    OriginConsumer, OriginDynamic, OriginList, OriginProducer, OriginPublish, Stats, Subscription,
+    TrackConsumer, TrackDynamic, TrackFetch, TrackInfo, TrackInfoQuery, TrackProducer,
+    TrackRequest, TrackSubscribe, TrackSubscriber, Viewer,
 };
 pub use path::{Path, PathOwned};
 #[cfg(feature = "faults")]

@@ -1,5 +1,7 @@
 //! Broadcasts, both sides.
 
+use std::time::Duration;
+
 use moq_net::{BroadcastInfo, Origin, OriginList};
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -11,26 +13,56 @@ use crate::{
     operation::error_value,
 };
 
+/// For so long after it was announced a broadcast holds requests for tracks it has not got: a page that announces first and then makes
+/// its tracks one after the other is not told from one that has none. Longer than most of them take; short enough that a wrong name is
+/// soon called wrong.
+const HOLD: Duration = Duration::from_secs(1);
+
 #[wasm_bindgen]
 impl Core {
-    /// A broadcast of our own, announced until freed. `hops`: ids of the origins it has passed already, each after a space.
+    /// A broadcast of our own, announced until freed, or once `announceBroadcast` is called. `hops`: ids of the origins it has passed
+    /// already, each after a space.
     ///
     /// # Errors
     /// `usage`, `unauthorized`; `duplicate` when it has passed this origin.
     #[wasm_bindgen(js_name = createBroadcast)]
-    pub fn create_broadcast(&mut self, origin: f64, path: &str, hops: &str) -> Result<f64> {
+    pub fn create_broadcast(
+        &mut self,
+        origin: f64,
+        path: &str,
+        hops: &str,
+        announce: bool,
+    ) -> Result<f64> {
         self.touch();
         let info = BroadcastInfo::new().with_hops(parse_hops(hops)?);
-        let broadcast = {
-            let objects = self.objects.borrow();
-            let origin = objects.origin(origin)?;
-            origin
-                .create_broadcast_with(&parse(path)?, info)
-                .map_err(|error| {
-                    ErrorData::of(&error, Fault::Caller, &format!("broadcast {path}"))
-                })?
+        let planned = Own::Planned {
+            origin: self.objects.borrow().origin(origin)?.clone(),
+            path: parse(path)?.into_owned(),
+            broadcast: info.produce(&self.runtime),
         };
-        Ok(self.insert(Object::Broadcast(Own::Announced(broadcast))))
+        let own = if announce {
+            self.announced_broadcast(&planned)?.unwrap_or(planned)
+        } else {
+            planned
+        };
+        Ok(self.insert(Object::Broadcast(own)))
+    }
+
+    /// Announce a broadcast that was created to be announced later. Nothing changes for one that is announced.
+    ///
+    /// # Errors
+    /// `usage` for one that is announced nowhere; `unauthorized`; `duplicate` when it has passed its origin.
+    #[wasm_bindgen(js_name = announceBroadcast)]
+    pub fn announce_broadcast(&mut self, broadcast: f64) -> Result<()> {
+        self.touch();
+        let objects = self.objects.clone();
+        let announced = self.announced_broadcast(objects.borrow().broadcast(broadcast)?)?;
+        if let Some(own) = announced {
+            let _planned = objects
+                .borrow_mut()
+                .replace(broadcast, Object::Broadcast(own))?;
+        }
+        Ok(())
     }
 
     /// A broadcast of our own that is announced nowhere, for whoever is given it.
@@ -156,6 +188,39 @@ impl Core {
             .track(name)
             .map_err(|error| ErrorData::of(&error, Fault::Caller, &format!("track {name}")))?;
         Ok(self.insert(Object::Track(track)))
+    }
+}
+
+impl Core {
+    /// The same broadcast announced; `None` if it is already.
+    fn announced_broadcast(&mut self, own: &Own) -> Result<Option<Own>> {
+        let (origin, path, broadcast) = match own {
+            Own::Announced { .. } => return Ok(None),
+            Own::Bare(_) => {
+                let message = "the broadcast was made for those who asked for it".to_owned();
+                return Err(ErrorData::usage(message));
+            }
+            Own::Planned {
+                origin,
+                path,
+                broadcast,
+            } => (origin, path, broadcast.clone()),
+        };
+        // Before anybody hears of the broadcast, and asks for what it has not got yet.
+        let holding = broadcast.hold();
+        let publish = origin
+            .publish_broadcast(path, &broadcast)
+            .map_err(|error| ErrorData::of(&error, Fault::Caller, &format!("broadcast {path}")))?;
+        let pause = self.runtime.sleep(HOLD);
+        let hold = self.executor.spawn(async move {
+            pause.await;
+            holding.release();
+        });
+        Ok(Some(Own::Announced {
+            _publish: publish,
+            broadcast,
+            hold,
+        }))
     }
 }
 

@@ -12,7 +12,7 @@ fn core() -> Core {
 /// A track of our own, in a broadcast of its own.
 fn track(core: &mut Core) -> f64 {
     let origin = core.create_origin();
-    let broadcast = core.create_broadcast(origin, "room", "").unwrap();
+    let broadcast = core.create_broadcast(origin, "room", "", true).unwrap();
     let nan = f64::NAN;
     core.create_track(broadcast, "video", nan, nan, nan, false, false)
         .unwrap()
@@ -54,7 +54,8 @@ fn shutdown_ends_a_reader_that_waits_for_credit() {
         .unwrap();
     core.finish_track(producer).unwrap();
     poll(&mut core, |_| ());
-    assert_eq!(core.executor.len(), 1);
+    // The reader, and the hold of the broadcast.
+    assert_eq!(core.executor.len(), 2);
     core.shutdown();
     assert_nothing_is_left(&core);
 }
@@ -109,7 +110,7 @@ fn route(core: &mut Core, origin: f64, path: &str) -> (String, String) {
 fn a_broadcast_from_elsewhere_keeps_the_route_it_came_by() {
     let mut core = core();
     let origin = core.create_origin();
-    core.create_broadcast(origin, "far", " 7 4611686018427387903")
+    core.create_broadcast(origin, "far", " 7 4611686018427387903", true)
         .unwrap();
     let (info, announced) = route(&mut core, origin, "far");
     assert_eq!(info, r#"{"hops":["7","4611686018427387903"]}"#);
@@ -120,7 +121,7 @@ fn a_broadcast_from_elsewhere_keeps_the_route_it_came_by() {
 fn a_broadcast_of_our_own_has_passed_nobody() {
     let mut core = core();
     let origin = core.create_origin();
-    core.create_broadcast(origin, "near", "").unwrap();
+    core.create_broadcast(origin, "near", "", true).unwrap();
     let (info, _) = route(&mut core, origin, "near");
     assert_eq!(info, r#"{"hops":[]}"#);
 }
@@ -139,7 +140,9 @@ fn a_route_that_is_none_is_refused_and_makes_nothing() {
         (long.as_str(), "usage"),
         (own.as_str(), "duplicate"),
     ] {
-        let refused = core.create_broadcast(origin, "room", hops).unwrap_err();
+        let refused = core
+            .create_broadcast(origin, "room", hops, true)
+            .unwrap_err();
         let refused = refused.to_json();
         assert!(
             refused.contains(&format!(r#""kind":"{kind}""#)),

@@ -58,6 +58,7 @@ opaque_debug!(
     Announced,
     BroadcastConsumer,
     BroadcastDynamic,
+    BroadcastHold,
     BroadcastProducer,
     BroadcastPublish,
     BroadcastRequest,

@@ -98,6 +98,11 @@ impl<K: Ord + Clone, V, S: Covers<K>> Queue<K, V, S> {
         self.waiting.len()
     }
 
+    /// How many handlers there are.
+    pub(crate) fn handlers(&self) -> usize {
+        self.handlers.len()
+    }
+
     /// Whether anybody takes requests for `key`.
     pub(crate) fn handled(&self, key: &K) -> bool {
         self.handlers.values().any(|scope| scope.covers(key))

@@ -136,7 +136,7 @@ async fn find<T: wt::Session>(
     name: &str,
 ) -> Served<TrackConsumer> {
     let broadcast = broadcast(link, origin, path).await?;
-    broadcast.track(name).map_err(Refusal::data)
+    broadcast.track_for_peer(name).map_err(Refusal::data)
 }
 
 /// Finds the broadcast, wherever it comes from but the peer itself.

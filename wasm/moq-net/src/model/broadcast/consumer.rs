@@ -66,8 +66,17 @@ impl BroadcastConsumer {
     /// [`Error::Dropped`] once the broadcast is closed, [`Error::NotFound`] for an unknown name that nobody serves,
     /// [`Error::Timeout`] when too many requests wait.
     pub fn track(&self, name: impl Into<Arc<str>>) -> Result<TrackConsumer> {
+        self.find(name.into(), false)
+    }
+
+    /// As [`track`](Self::track), for a peer, which waits where there is a [`BroadcastHold`](super::BroadcastHold).
+    pub(crate) fn track_for_peer(&self, name: impl Into<Arc<str>>) -> Result<TrackConsumer> {
+        self.find(name.into(), true)
+    }
+
+    fn find(&self, name: Arc<str>, by_peer: bool) -> Result<TrackConsumer> {
         let found = match self.shared.channel.write() {
-            Ok(mut state) => state::request(&mut state, name.into(), self.shared.runtime())?,
+            Ok(mut state) => state::request(&mut state, name, self.shared.runtime(), by_peer)?,
             Err(_) => return Err(Error::Dropped),
         };
         Ok(found.join())

@@ -2,12 +2,14 @@
 
 mod consumer;
 mod dynamic;
+mod hold;
 mod info;
 mod producer;
 mod state;
 
 pub use consumer::BroadcastConsumer;
 pub use dynamic::BroadcastDynamic;
+pub use hold::BroadcastHold;
 pub use info::{BroadcastInfo, Cost};
 pub use producer::BroadcastProducer;
 pub(crate) use state::Shared;

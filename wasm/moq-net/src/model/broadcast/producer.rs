@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{BroadcastConsumer, BroadcastDynamic, BroadcastInfo, Shared, state::State};
+use super::{
+    BroadcastConsumer, BroadcastDynamic, BroadcastHold, BroadcastInfo, Shared, state::State,
+};
 use crate::{
     Error, Result, Runtime,
     model::{
@@ -168,6 +170,11 @@ impl BroadcastProducer {
     /// Opts in to serving tracks on request. Make it before announcing the broadcast, or eager readers find nobody.
     pub fn dynamic(&self) -> BroadcastDynamic {
         BroadcastDynamic::new(self.owner.clone())
+    }
+
+    /// Lets peers wait for tracks that are still to be created. Make it before announcing the broadcast.
+    pub fn hold(&self) -> BroadcastHold {
+        BroadcastHold::new(self.owner.clone())
     }
 
     /// A reader.

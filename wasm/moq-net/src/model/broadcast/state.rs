@@ -32,6 +32,7 @@ impl Shared {
             tracks: Map::new(),
             sweep_at: SWEEP,
             requests: Queue::new(runtime.limits().track_requests),
+            holds: 0,
         };
         Arc::new(Self {
             channel: kio::Producer::new(state),
@@ -70,6 +71,8 @@ pub(crate) struct State {
     /// Dead entries are looked for when the map reaches this size.
     sweep_at: usize,
     pub(crate) requests: Queue<Arc<str>, TrackRequest>,
+    /// How many of its handlers only hold requests of peers.
+    pub(crate) holds: usize,
 }
 
 /// Below this many entries nobody looks for dead ones.
@@ -130,11 +133,12 @@ impl Found {
     }
 }
 
-/// Finds the track of that name, or its request, or makes one.
+/// Finds the track of that name, or its request, or makes one. A hold is for peers only.
 pub(crate) fn request(
     state: &mut kio::Mut<'_, State>,
     name: Arc<str>,
     runtime: &Runtime,
+    by_peer: bool,
 ) -> Result<Found> {
     if let Some(track) = state.find(&name) {
         return Ok(Found::Known(track));
@@ -142,7 +146,8 @@ pub(crate) fn request(
     if let Some((waiting, _)) = state.requests.get(&name) {
         return Ok(Found::Known(waiting.shared().clone()));
     }
-    if !state.requests.handled(&name) {
+    let needed = if by_peer { 0 } else { state.holds };
+    if state.requests.handlers() <= needed {
         return Err(Error::NotFound);
     }
     let request = TrackRequest::new(name.clone(), runtime);
