@@ -8,6 +8,7 @@ const RETRYABLE: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
 	"evicted",
 	"dropped",
 	"not-found",
+	"no-capacity",
 	"too-many-pending",
 	"worker-crashed",
 ]);

@@ -18,6 +18,7 @@ export type ErrorKind =
 	| "unauthorized"
 	| "unsupported"
 	| "going-away"
+	| "no-capacity"
 	// a group or frame is gone
 	| "old"
 	| "lagged"

@@ -33,6 +33,9 @@ export const WRITE_BACKLOG: Window = { frames: 1024, bytes: 16 * 1024 * 1024 };
 /** Largest frame, bytes. The core has the same limit; one that is refused there would be missed by nobody. */
 export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
+/** Frames and bytes of one group that are kept. Beyond them its oldest frames go, which its writer is told. The core has the same limits. */
+export const MAX_GROUP: Window = { frames: 8192, bytes: 32 * 1024 * 1024 };
+
 /** Largest datagram, payload bytes: what fits every path with the headers around it. The core has the same limit. */
 export const MAX_DATAGRAM_BYTES = 1140;
 
@@ -65,3 +68,9 @@ export const CONNECT_DEADLINE_MS = 15_000;
 
 /** How long a close waits for its code to reach the peer before the worker is let go. */
 export const CLOSE_DEADLINE_MS = 1_000;
+
+/**
+ * Streams that the peer may have open to this worker for requests: a relay opens one for each track of the page that is read. Set
+ * over WebSocket; over WebTransport browsers decide, and are told what to expect.
+ */
+export const REQUEST_STREAMS = 1024;

@@ -2,6 +2,7 @@
 
 import Qmux from "@moq/qmux";
 import type { OpenTransport } from "../core/transport.ts";
+import { REQUEST_STREAMS } from "../protocol/limits.ts";
 import type { Address } from "./address.ts";
 import { describe, failure, final } from "./failure.ts";
 import type { WebTransportLike } from "./like.ts";
@@ -26,7 +27,8 @@ export async function dialWebSocket({ address, protocols, signal, policy }: WebS
 	const versions = Object.fromEntries(protocols.map((protocol) => [protocol, null]));
 	let session: WebTransportLike;
 	try {
-		session = new Qmux(address.webSocket, { protocols, versions });
+		const config = { maxStreamsBidi: BigInt(REQUEST_STREAMS) };
+		session = new Qmux(address.webSocket, { protocols, versions, config });
 	} catch (error) {
 		throw failure("transport", `websocket to ${address.webSocket.host}: ${describe(error)}`);
 	}

@@ -1,6 +1,7 @@
 /** Dial with the browser's own WebTransport. */
 
 import type { OpenTransport } from "../core/transport.ts";
+import { REQUEST_STREAMS } from "../protocol/limits.ts";
 import type { Address } from "./address.ts";
 import { type CertificateHash, fetchHash } from "./certificate.ts";
 import { describe, failure, final } from "./failure.ts";
@@ -24,6 +25,7 @@ export interface WebTransportDial {
 /** Options newer than the DOM library's types. */
 interface Options extends WebTransportOptions {
 	protocols: string[];
+	anticipatedConcurrentIncomingBidirectionalStreams: number;
 }
 
 /** Why WebTransport cannot even be tried here, if so. */
@@ -43,6 +45,8 @@ export async function dialWebTransport(dial: WebTransportDial): Promise<OpenTran
 	const options: Options = {
 		protocols: dial.protocols,
 		congestionControl: "low-latency",
+		// Chromium 156 does not read it, and takes 100.
+		anticipatedConcurrentIncomingBidirectionalStreams: REQUEST_STREAMS,
 		// A pooled connection takes neither certificate hashes nor a close of its own.
 		allowPooling: false,
 		...(hashes.length > 0 ? { serverCertificateHashes: hashes } : {}),

@@ -159,6 +159,7 @@ fn kind(error: &Error, fault: Fault) -> &'static str {
         Error::CacheFull => "lagged",
         Error::FrameTooLarge => "too-large",
         Error::Evicted => "evicted",
+        Error::NoCapacity(_) => "no-capacity",
         Error::GoingAway => "going-away",
         Error::Remote { .. } => "remote",
         Error::App(_) => "app",
@@ -206,6 +207,7 @@ fn is_retryable(error: &Error) -> bool {
             | Error::NotFound
             | Error::Dropped
             | Error::Evicted
+            | Error::NoCapacity(_)
             | Error::GoingAway
     )
 }
@@ -242,6 +244,7 @@ mod tests {
             (Error::Decompress, "protocol"),
             (Error::TimestampMismatch, "protocol"),
             (Error::Evicted, "evicted"),
+            (Error::NoCapacity("tracks"), "no-capacity"),
             (Error::GoingAway, "going-away"),
             (Error::App(3), "app"),
             (

@@ -13,6 +13,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The first code of the application's own range, in every registry.
 const APP: u32 = 0x40;
 
+/// What no capacity means when a peer says so, which sends a number only.
+const TOO_MANY_REQUESTS: &str = "the publisher, or a relay on the way, serves no more requests at a time; a page that publishes \
+    over WebTransport has 100: let it connect over WebSocket, or spread its broadcasts over several connections; or ask again later";
+
 /// Which registry of codes a number belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -118,10 +122,16 @@ pub enum Error {
     #[error("closed")]
     Closed,
     /// The reader fell behind what is still held.
-    #[error("too far behind")]
+    #[error(
+        "too far behind: the oldest frames of the group are not kept any more (at its publisher group_frames or group_bytes, 8192 \
+         or 32 MiB; or viewer_bytes or viewer_groups, of what a relay keeps for one reader): start new groups sooner, or read faster"
+    )]
     CacheFull,
     /// The frame is larger than allowed.
-    #[error("frame too large")]
+    #[error(
+        "frame too large: above max_frame, 16 MiB, of this side, the publisher or a relay on the way, or too much was on its way at \
+         once (assembly_bytes): send smaller frames"
+    )]
     FrameTooLarge,
     /// A compressed payload cannot be expanded (only 05-wip has them).
     #[error("cannot decompress")]
@@ -129,6 +139,9 @@ pub enum Error {
     /// The timing of a frame does not fit its track.
     #[error("timestamp does not fit the track")]
     TimestampMismatch,
+    /// As many things as are served at a time are being served; the text names them, and a way out.
+    #[error("no capacity: {0}")]
+    NoCapacity(&'static str),
     /// Given up under memory pressure; may be fetched again.
     #[error(
         "evicted: the groups of all tracks together were more than cache_bytes (64 MiB in a page, 512 MiB in a relay) and this one was \
@@ -185,6 +198,7 @@ impl Error {
                 _ => 0x33,
             },
             Self::Old => 0x34,
+            Self::NoCapacity(_) => 0x30,
             Self::Evicted => 0x35,
             // A path out of scope looks like an unknown one.
             Self::Unauthorized => 0x36,
@@ -241,6 +255,7 @@ impl Error {
             | Self::FrameTooLarge
             | Self::Decompress
             | Self::TimestampMismatch
+            | Self::NoCapacity(_)
             | Self::Evicted
             | Self::Remote { .. } => 0x01,
         }
@@ -252,7 +267,8 @@ impl Error {
             Self::Cancel => 0,
             Self::RequiredExtension => 1,
             Self::Old => 2,
-            Self::Timeout | Self::Late { .. } => 3,
+            // The nearest thing to no capacity that the table of that time knows.
+            Self::Timeout | Self::Late { .. } | Self::NoCapacity(_) => 3,
             Self::Transport(_) => 4,
             Self::Decode(_) => 5,
             Self::Unauthorized => 6,
@@ -295,6 +311,7 @@ impl Error {
             0x04 => Self::GoingAway,
             0x05 => Self::CacheFull,
             0x12 => Self::ProtocolViolation,
+            0x30 => Self::NoCapacity(TOO_MANY_REQUESTS),
             0x33 | 0x36 => Self::NotFound,
             0x34 => Self::Old,
             0x35 => Self::Evicted,

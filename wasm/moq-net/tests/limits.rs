@@ -162,7 +162,7 @@ fn announce_streams_beyond_the_limit_are_refused_until_one_ends() {
     });
     let down = Downstream::new(&net, VERSION);
     let mut streams: Vec<_> = (0..3).map(|_| down.raw.bidi("01 02 00 02")).collect();
-    assert_eq!(streams[2].read().1, End::Reset(0x31));
+    assert_eq!(streams[2].read().1, End::Reset(0x30));
     assert_eq!(net.runtime.stats().interests, 2);
     streams[0].fin();
     assert_eq!(down.raw.bidi("01 02 00 02").read().1, End::Open);
@@ -462,6 +462,23 @@ fn tracks_that_exist_upstream_are_found_at_any_rate() {
             let (answer, end) = query.read();
             assert!(!answer.is_empty(), "{end:?}");
         }
+    });
+}
+
+#[test]
+fn an_answered_question_is_open_until_its_requester_ends_it() {
+    let net = few_lookups();
+    lookups(&net, |up, raw| {
+        // The requester may keep it for the credit that comes back with its end.
+        let mut stream = raw.bidi(&query(0x76));
+        up.answer_track();
+        assert_eq!(stream.read().1, End::Fin);
+        net.executor.advance(Duration::from_secs(60));
+        assert_eq!(stream.stopped(), None);
+        let served = net.runtime.stats().served_streams;
+        stream.fin();
+        net.executor.run_until_idle();
+        assert_eq!(net.runtime.stats().served_streams, served - 1);
     });
 }
 

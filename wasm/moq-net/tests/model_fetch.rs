@@ -552,6 +552,11 @@ fn looking_into_the_cache_asks_nobody() {
     assert!(requested(&handler).is_none());
 }
 
+/// Whether there was no room for the request.
+fn is_full<T>(fetch: &Result<T, Error>) -> bool {
+    matches!(fetch, Err(Error::NoCapacity(_)))
+}
+
 #[test]
 fn too_many_requests_are_refused_and_cancelled_ones_do_not_count() {
     let world = World::with(Limits {
@@ -564,17 +569,13 @@ fn too_many_requests_are_refused_and_cancelled_ones_do_not_count() {
         drop(fetch(&track, sequence).unwrap());
     }
     let _waiting = [fetch(&track, 0).unwrap(), fetch(&track, 1).unwrap()];
-    assert_eq!(fetch(&track, 2).err(), Some(Error::Timeout));
+    assert!(is_full(&fetch(&track, 2)));
     assert!(fetch(&track, 1).is_ok(), "joining needs no room");
     let mut service = vec![requested(&handler).unwrap(), requested(&handler).unwrap()];
     let _more = [fetch(&track, 2).unwrap(), fetch(&track, 3).unwrap()];
-    assert_eq!(fetch(&track, 4).err(), Some(Error::Timeout));
+    assert!(is_full(&fetch(&track, 4)));
     service.extend([requested(&handler).unwrap(), requested(&handler).unwrap()]);
-    assert_eq!(
-        fetch(&track, 4).err(),
-        Some(Error::Timeout),
-        "as many again in service"
-    );
+    assert!(is_full(&fetch(&track, 4)), "as many again in service");
     service.pop();
     assert!(fetch(&track, 4).is_ok());
 }

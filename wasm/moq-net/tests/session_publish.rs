@@ -896,7 +896,7 @@ fn subscriptions_beyond_the_limit_are_refused_until_one_leaves() {
     let mut one = down.raw.bidi(SUBSCRIBE_05);
     expect(one.read(), "", End::Open);
     let mut two = down.raw.bidi("02 0e 01 04726f6f6d 0176 05 00 41f4 00 00");
-    expect(two.read(), "", End::Reset(0x31));
+    expect(two.read(), "", End::Reset(0x30));
     one.fin();
     let mut three = down.raw.bidi("02 0e 02 04726f6f6d 0176 05 00 41f4 00 00");
     expect(three.read(), "", End::Open);

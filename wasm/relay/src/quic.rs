@@ -119,8 +119,13 @@ fn open(connection: &quinn::Connection, relay: &Relay, access: &Access) {
         true => bounds.tight_recv_window,
         false => bounds.recv_window,
     }));
-    connection.set_max_concurrent_bi_streams(number(bidi));
+    connection.set_max_concurrent_bi_streams(number(lumps(bidi)));
     connection.set_max_concurrent_uni_streams(number(uni));
+}
+
+/// Credit for so many streams, whatever is held back: quinn gives none back before an eighth of all is free.
+const fn lumps(streams: usize) -> usize {
+    streams.saturating_add(streams.div_ceil(7))
 }
 
 /// A bound as the transport takes it; beyond what it can say there is none.

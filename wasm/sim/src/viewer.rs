@@ -215,7 +215,7 @@ impl Task {
             Ok(track) => track,
             Err(error) => {
                 // Every broadcast of a session can be asked for any track, as long as it is there and not overloaded.
-                if !matches!(error, Error::Dropped | Error::Timeout) {
+                if !matches!(error, Error::Dropped | Error::NoCapacity(_)) {
                     stage.violate(format_args!("node {}: no {name}: {error}", self.node));
                 }
                 return;

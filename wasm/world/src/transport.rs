@@ -33,6 +33,8 @@ pub struct Options {
     pub max_bidi: usize,
     /// Unidirectional streams that one end may have open at a time.
     pub max_uni: usize,
+    /// Credit for streams that ended comes back only when half of it or less is left at the end of one, as in Chromium.
+    pub renew_at_half: bool,
     /// The largest datagram; 0 = no datagrams.
     pub max_datagram: usize,
     /// The round trip time the statistics report.
@@ -48,6 +50,7 @@ impl Default for Options {
             window: 1 << 20,
             max_bidi: 1024,
             max_uni: 2048,
+            renew_at_half: false,
             max_datagram: 1200,
             rtt: None,
             rate: None,
@@ -61,6 +64,14 @@ impl Options {
         Self {
             protocol: Some(protocol.to_owned()),
             ..Self::default()
+        }
+    }
+
+    /// Streams of `kind` that one end may have open.
+    const fn limit(&self, kind: usize) -> usize {
+        match kind {
+            BIDI => self.max_bidi,
+            _ => self.max_uni,
         }
     }
 }
@@ -176,6 +187,8 @@ struct Side {
     open: [usize; 2],
     /// Streams this end ever opened: bidirectional, unidirectional.
     opened: [u64; 2],
+    /// Streams of these that ended, as far as this end was given credit for others.
+    renewed: [u64; 2],
     may_open: Wakers,
     /// Bytes this end wrote on streams that began with each of these: `true` for those of one direction.
     written: BTreeMap<(u8, bool), Written>,
@@ -315,7 +328,12 @@ impl Shared {
             let mut state = shared.lock();
             let side = &mut state.sides[opener];
             side.open[kind] -= 1;
-            side.may_open.wake();
+            let limit = shared.options.limit(kind) as u64;
+            let left = limit + side.renewed[kind] - side.opened[kind];
+            if !shared.options.renew_at_half || left <= limit / 2 {
+                side.renewed[kind] = side.opened[kind] - side.open[kind] as u64;
+                side.may_open.wake();
+            }
         });
     }
 }
@@ -400,13 +418,9 @@ impl Transport {
     async fn open_stream(&self, kind: usize) -> Result<Arc<Stream>, Error> {
         let side = self.side();
         let options = &self.shared().options;
-        let limit = if kind == BIDI {
-            options.max_bidi
-        } else {
-            options.max_uni
-        };
+        let limit = options.limit(kind) as u64;
         self.wait(|state, cx| {
-            if state.sides[side].open[kind] >= limit {
+            if state.sides[side].opened[kind] >= limit + state.sides[side].renewed[kind] {
                 state.sides[side].may_open.register(cx);
                 return None;
             }

@@ -45,6 +45,7 @@ fn table() -> Vec<(Error, u32, u32, u32)> {
         (Error::TimestampMismatch, 0x39, 0x01, 29),
         (Error::Evicted, 0x35, 0x01, 31),
         (Error::GoingAway, 0x04, 0x10, 25),
+        (Error::NoCapacity("tracks"), 0x30, 0x01, 3),
         (
             Error::Remote {
                 code: 0x3f,
@@ -159,7 +160,7 @@ fn received_session_codes_are_understood() {
 
 #[test]
 fn unknown_and_reserved_codes_are_kept_as_numbers() {
-    for code in [0x06, 0x11, 0x20, 0x2f, 0x30, 0x3a, 0x3f, 0x10040, u32::MAX] {
+    for code in [0x06, 0x11, 0x20, 0x2f, 0x3a, 0x3f, 0x10040, u32::MAX] {
         let scope = Scope::Stream;
         assert_eq!(
             Error::from_stream_code(code, Version::Lite06),

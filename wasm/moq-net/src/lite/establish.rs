@@ -300,6 +300,10 @@ pub(crate) fn start<T: wt::Session>(
         subscriptions_served: number(limits.peer_subscriptions, limits.subscriptions),
         announcing: Bucket::new(rate(limits.peer_announce_rate, limits.announce_rate)),
         resets: Bucket::new(limits.reset_rate),
+        credit: super::credit::Credit::new(match (side, relay) {
+            (Side::Server, false) => limits.credit_timeout,
+            _ => limits.control_timeout,
+        }),
         held,
         going_away: AtomicBool::new(false),
     });

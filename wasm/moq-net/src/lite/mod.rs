@@ -2,6 +2,7 @@
 
 mod announce;
 mod compression;
+mod credit;
 mod datagram;
 mod drain;
 pub(crate) mod establish;

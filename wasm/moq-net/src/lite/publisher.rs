@@ -133,8 +133,11 @@ async fn request<T: wt::Session, M: crate::coding::Decode>(
 fn seat<T: wt::Session>(link: &Link<T>, gauge: Gauge, limit: usize) -> Served<Seat> {
     let seat = link.held.seat(gauge);
     match link.held.get(gauge) > limit {
-        // As for any queue that is full: later there may be room.
-        true => Err(Refusal::control(Error::Timeout)),
+        // Later there may be room.
+        true => Err(Refusal::control(Error::NoCapacity(match gauge {
+            Gauge::Interests => "this session has as many announce streams as it may (interests)",
+            _ => "this session has as many subscriptions as it may (subscriptions)",
+        }))),
         false => {
             link.held.mark(gauge);
             Ok(seat)

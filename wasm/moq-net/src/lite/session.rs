@@ -14,7 +14,7 @@ use std::{
 use kio::Shared;
 use web_transport_trait as wt;
 
-use super::{Setup, drain, establish::Side, estimate, publisher, subscriber};
+use super::{Setup, credit::Credit, drain, establish::Side, estimate, publisher, subscriber};
 use crate::{
     BroadcastConsumer, Error, Instant, Origin, OriginConsumer, OriginProducer, Result, Runtime,
     Subject, Supply, Version, Viewer,
@@ -70,6 +70,8 @@ pub(crate) struct Link<T: wt::Session> {
     pub(super) subscriptions_served: usize,
     /// How often the peer may give up a stream.
     pub(super) resets: Bucket,
+    /// The streams that the peer lets this side open.
+    pub(super) credit: Credit<T>,
     /// Whether GOAWAY has come, which it may once.
     pub(super) going_away: AtomicBool,
 }
@@ -242,14 +244,9 @@ impl<T: wt::Session> Link<T> {
     /// Opens a control stream.
     ///
     /// # Errors
-    /// [`Error::Late`] when the peer gives no credit in time, or how the session ended.
+    /// [`Error::NoCapacity`] when the peer gives no credit in time, or how the session ended.
     pub(super) async fn open(&self) -> Result<(Writer<T::SendStream>, Reader<T::RecvStream>)> {
-        let limit = self.runtime.limits().control_timeout;
-        let opened = self.awaited("the peer's credit for a stream", limit, async {
-            let opened = self.transport.open_bi().await;
-            opened.map_err(|error| Error::from_stream(&error, self.version))
-        });
-        let (send, recv) = opened.await?;
+        let (send, recv) = self.credit.open(self).await?;
         let mut send = Writer::new(send, self.version);
         send.set_priority(CONTROL_ORDER);
         Ok((send, self.reader(recv)))

@@ -33,8 +33,9 @@ impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::NoHandler => Self::NotFound,
-            // The one error that tells a peer to try again later.
-            Refused::Full => Self::Timeout,
+            Refused::Full => Self::NoCapacity(
+                "too many requests wait for an answer (broadcast_requests, track_requests or group_requests): ask again later",
+            ),
         }
     }
 }

@@ -196,6 +196,7 @@ const fn is_answer(error: &Error) -> bool {
             | Error::Dropped
             | Error::Closed
             | Error::GoingAway
+            | Error::NoCapacity(_)
             | Error::App(_)
     )
 }

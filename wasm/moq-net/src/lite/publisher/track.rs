@@ -33,5 +33,11 @@ pub(super) async fn serve<T: wt::Session>(
         timescale: info.timescale.unwrap_or(Timescale::MILLI),
     })
     .map_err(Refusal::control)?;
-    delivered(send).await.map_err(Refusal::control)
+    delivered(send).await.map_err(Refusal::control)?;
+    // Stopping the other half would end the stream, and it is the requester's to say when: it may keep the stream for the credit
+    // that comes back with its end.
+    match recv.finished().await {
+        Err(error) if !recv.is_over() => Err(Refusal::control(error)),
+        _ => Ok(()),
+    }
 }

@@ -158,14 +158,8 @@ pub(super) async fn query<T: wt::Session>(source: Arc<Source<T>>) -> Result<Trac
             info
         })
         .await?;
-    // Done with, and only now: an earlier FIN would have been a cancel. What the end looks like changes nothing.
-    link.tasks.push({
-        let link = link.clone();
-        async move {
-            let _sent = send.finish().await;
-            let _end = link.deadline(limit, recv.finished()).await;
-        }
-    });
+    // Done with, and only now: an earlier FIN would have been a cancel.
+    link.credit.release(link, (send, recv));
     Ok(TrackInfo::default()
         .with_priority(info.priority)
         .with_cache(info.cache)

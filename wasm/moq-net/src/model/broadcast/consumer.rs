@@ -64,7 +64,7 @@ impl BroadcastConsumer {
     ///
     /// # Errors
     /// [`Error::Dropped`] once the broadcast is closed, [`Error::NotFound`] for an unknown name that nobody serves,
-    /// [`Error::Timeout`] when too many requests wait.
+    /// [`Error::NoCapacity`] when too many requests wait.
     pub fn track(&self, name: impl Into<Arc<str>>) -> Result<TrackConsumer> {
         self.find(name.into(), false)
     }

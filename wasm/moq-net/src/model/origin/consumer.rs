@@ -59,7 +59,7 @@ impl OriginConsumer {
     ///
     /// # Errors
     /// At once: [`Error::NotFound`] outside the scope, or when it is not announced and nobody serves it; [`Error::Dropped`] when the
-    /// origin is gone; [`Error::Timeout`] when too many requests wait. Later: what the request was rejected with, or
+    /// origin is gone; [`Error::NoCapacity`] when too many requests wait. Later: what the request was rejected with, or
     /// [`Error::NotFound`] when it was dropped.
     pub fn request_broadcast(&self, path: &Path<'_>) -> Result<Pending<BroadcastRequested>> {
         let path = self.scope.absolute(path)?;

@@ -102,7 +102,7 @@ impl TrackConsumer {
     ///
     /// # Errors
     /// At once: [`Error::NotFound`] past the end of the track or when nobody serves old groups, the abort error,
-    /// [`Error::Dropped`], or [`Error::Timeout`] when too many requests wait. Later: the same, or what the request was rejected with.
+    /// [`Error::Dropped`], or [`Error::NoCapacity`] when too many requests wait. Later: the same, or what the request was rejected with.
     pub fn fetch_group(
         &self,
         sequence: u64,
