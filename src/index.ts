@@ -67,6 +67,6 @@ export type { RejectReason } from "./reason.ts";
 export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./runtime.ts";
 export type { Token } from "./token.ts";
 export { type FetchOptions, PendingSubscription, TrackConsumer } from "./track-consumer.ts";
-export { type FrameInit, TrackProducer } from "./track-producer.ts";
+export { type FrameInit, TrackProducer, type TrackProducerEventMap } from "./track-producer.ts";
 export { BroadcastDynamic, TrackRequest } from "./track-request.ts";
 export { TrackSubscriber, type TrackSubscriberEventMap } from "./track-subscriber.ts";

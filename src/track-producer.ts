@@ -3,6 +3,7 @@ import type { SubscriptionData, TrackInfoData } from "../worker/protocol/model.t
 import { Anchor } from "./anchor.ts";
 import { keeping } from "./collected.ts";
 import type { DynamicHandler } from "./dynamic.ts";
+import type { MoqError } from "./error.ts";
 import { type GroupProducer, groupProducer } from "./group-producer.ts";
 import { type GroupRequest, type TrackDynamic, trackDynamic } from "./group-request.ts";
 import { Handle } from "./handle.ts";
@@ -23,6 +24,15 @@ export interface FrameInit extends WriteOptions {
 	newGroup?: boolean;
 }
 
+/** Events of a {@link TrackProducer}. */
+export interface TrackProducerEventMap {
+	/**
+	 * Readers may miss something of what is written; the message says what, and what to do. Kind `too-large`: a group has more
+	 * frames or bytes than are kept of one, told once for each such group.
+	 */
+	warning: MoqError;
+}
+
 /** Makes the object users hold; `make` makes it in the worker, to which the port belongs. It is `among` its like until it ends. */
 export let trackProducer: (
 	link: Link,
@@ -32,8 +42,13 @@ export let trackProducer: (
 	among: Set<TrackProducer>,
 ) => TrackProducer;
 
-/** Writes one track of a broadcast. Writing returns at once; {@link TrackProducer.ready} tells when to go on. */
-export class TrackProducer extends Handle {
+/**
+ * Writes one track of a broadcast. Writing returns at once; {@link TrackProducer.ready} tells when to go on.
+ *
+ * Of one group 8192 frames and 32 MiB are kept: beyond that its oldest frames go, and a "warning" event says so. Start a new
+ * group before that.
+ */
+export class TrackProducer extends Handle<TrackProducerEventMap> {
 	readonly #anchor: Anchor;
 	readonly #writer: TrackWriter;
 	/** Its name in the broadcast. */
@@ -54,7 +69,11 @@ export class TrackProducer extends Handle {
 		this.info = info;
 		const { port1, port2 } = new MessageChannel();
 		this.#anchor = anchor;
-		this.#writer = new TrackWriter(port1, WRITE_WINDOW, anchor, info.timescale !== undefined);
+		// The writer may outlive the object, which it must not keep.
+		const told = new WeakRef(this);
+		this.#writer = new TrackWriter(port1, WRITE_WINDOW, anchor, info.timescale !== undefined, (warning) =>
+			told.deref()?.emit("warning", warning),
+		);
 		among.add(this);
 		make(anchor, port2, this.#writer);
 		anchor.onEnd((error) => {

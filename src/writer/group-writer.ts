@@ -1,7 +1,8 @@
+import { MAX_GROUP } from "../../worker/protocol/limits.ts";
 import * as argument from "../argument.ts";
 import { closed, closeWhenCollected, type Owned } from "../collected.ts";
 import { Ending } from "../ending.ts";
-import { type MoqError, usage } from "../error.ts";
+import { failure, type MoqError, usage } from "../error.ts";
 import { type FrameData, payload, type WriteOptions } from "../payload.ts";
 import { type RejectReason, rejection } from "../reason.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -18,22 +19,27 @@ export class GroupWriter implements Owned {
 	readonly frames = new Set<FrameWriter>();
 	#nextFrame = 1;
 	readonly #ended: (group: number) => void;
+	readonly #warn: ((warning: MoqError) => void) | undefined;
+	#bytes = 0;
+	#isOver = false;
 	readonly #ending = new Ending();
 
 	/**
 	 * `group.number` is its number on the port, where it has begun; whether it is timed may be unknown here. `ended` runs once when
-	 * nothing more will be written.
+	 * nothing more will be written, `warn` once when the group is larger than what is kept of one.
 	 */
 	constructor(
 		outbox: Outbox,
 		group: { number: number; sequence: number; isTimed: boolean | undefined },
 		ended: (group: number) => void,
+		warn?: (warning: MoqError) => void,
 	) {
 		this.#outbox = outbox;
 		this.#group = group.number;
 		this.sequence = group.sequence;
 		this.#isTimed = group.isTimed;
 		this.#ended = ended;
+		this.#warn = warn;
 	}
 
 	hold(owner: object): void {
@@ -56,8 +62,9 @@ export class GroupWriter implements Owned {
 		this.check();
 		checkTimestamp(timestamp, this.#isTimed);
 		const bytes = this.#outbox.bytes(data, options);
+		const { byteLength } = bytes;
 		this.#outbox.push({ type: "frame", group: this.#group, data: bytes, timestamp });
-		this.frameCount++;
+		this.#count(byteLength);
 	}
 
 	/** A frame that is written in pieces. */
@@ -69,7 +76,7 @@ export class GroupWriter implements Owned {
 		const writer = new FrameWriter(this, frame, size);
 		this.#outbox.push({ type: "frameStart", group: this.#group, frame, size, timestamp });
 		if (size > 0) this.frames.add(writer);
-		this.frameCount++;
+		this.#count(size);
 		return writer;
 	}
 
@@ -115,6 +122,20 @@ export class GroupWriter implements Owned {
 	/** @throws why nothing more can be written. */
 	check(): void {
 		this.#ending.check(`group ${this.sequence} has ended`);
+	}
+
+	/** One more frame. */
+	#count(bytes: number): void {
+		this.frameCount++;
+		this.#bytes += bytes;
+		const isLong = this.frameCount > MAX_GROUP.frames;
+		if (this.#isOver || !(isLong || this.#bytes > MAX_GROUP.bytes)) return;
+		this.#isOver = true;
+		const limit = isLong ? `group_frames (${MAX_GROUP.frames})` : `group_bytes (${MAX_GROUP.bytes})`;
+		const message =
+			`group ${this.sequence} is above the limit ${limit}: its oldest frames are no longer kept, and readers that are ` +
+			"behind them get `lagged`; start a new group earlier";
+		this.#warn?.(failure("too-large", message));
 	}
 
 	#end(error: MoqError | undefined): void {

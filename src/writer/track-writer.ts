@@ -36,8 +36,11 @@ export class TrackWriter {
 	#change: { subscription: SubscriptionData | null } | undefined;
 	#isUsed = false;
 
-	/** The worker counts credit from the same `window`. */
-	constructor(port: MessagePort, window: Window, anchor: Anchor, isTimed: boolean) {
+	readonly #warn: (warning: MoqError) => void;
+
+	/** The worker counts credit from the same `window`. `warn` is told of what readers may miss. */
+	constructor(port: MessagePort, window: Window, anchor: Anchor, isTimed: boolean, warn: (warning: MoqError) => void) {
+		this.#warn = warn;
 		this.#anchor = anchor;
 		this.#isTimed = isTimed;
 		this.#outbox = new Outbox(port, window, (event) => this.#receive(event));
@@ -68,9 +71,8 @@ export class TrackWriter {
 		this.#check();
 		const number = this.#nextGroup++;
 		this.#outbox.push({ type: "group", group: number, sequence });
-		const group = new GroupWriter(this.#outbox, { number, sequence, isTimed: this.#isTimed }, (ended) =>
-			this.#groups.delete(ended),
-		);
+		const place = { number, sequence, isTimed: this.#isTimed };
+		const group = new GroupWriter(this.#outbox, place, (ended) => this.#groups.delete(ended), this.#warn);
 		this.#groups.set(number, group);
 		this.#wrote(sequence);
 		return group;

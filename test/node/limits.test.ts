@@ -8,3 +8,9 @@ test("the page of limits lists every setting of page and worker and no other", (
 	const listed = [...(section ?? "").matchAll(/^\| `(\w+)` \|/gm)].map((match) => match[1]);
 	expect(new Set(listed)).toEqual(new Set(Object.keys(limits)));
 });
+
+test("page and core agree on what is kept of a group", () => {
+	const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
+	const figure = (setting: string) => Number(new RegExp(`^\\| \`${setting}\` \\| (\\d+)`, "m").exec(page)?.[1]);
+	expect(limits.MAX_GROUP).toEqual({ frames: figure("group_frames"), bytes: figure("group_bytes") });
+});

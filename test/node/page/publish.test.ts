@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BroadcastProducer } from "../../../src/broadcast-producer.ts";
-import { ClosedError, UsageError } from "../../../src/error.ts";
+import { ClosedError, type MoqError, UsageError } from "../../../src/error.ts";
 import type { TrackProducer } from "../../../src/track-producer.ts";
 import { WRITE_BACKLOG, WRITE_WINDOW } from "../../../worker/protocol/limits.ts";
 import type { TrackInfoData } from "../../../worker/protocol/model.ts";
@@ -30,7 +30,7 @@ async function created(info?: TrackInfoData) {
 		await settled();
 		return inbox.messages.flatMap(({ steps }) => steps);
 	};
-	return { track, inbox, post, steps };
+	return { track, port, inbox, post, steps };
 }
 
 const shape = (steps: WriteStep[]) => steps.map((step) => step.type);
@@ -127,6 +127,33 @@ test("ready waits for credit, and what is written meanwhile leaves when it comes
 	post({ type: "grant", frames: 32, bytes: 32 });
 	await ready;
 	expect(shape(await steps()).filter((type) => type === "frame")).toHaveLength(WRITE_WINDOW.frames + 1);
+});
+
+test.each([
+	["frames", 8192, 1, "group_frames (8192)"],
+	["bytes", 32, 1 << 20, "group_bytes (33554432)"],
+] as const)("a writer is warned once when a group has more %s than are kept", async (_, count, size, limit) => {
+	const { track, port } = await created();
+	port.onmessage = ({ data }: MessageEvent<WriterRequest>) => {
+		const frames = data.steps.filter((step) => step.type === "frame").length;
+		if (frames > 0) port.postMessage({ type: "grant", frames, bytes: frames * size });
+	};
+	const warnings: MoqError[] = [];
+	track.addEventListener("warning", ({ detail }) => warnings.push(detail));
+	const data = new Uint8Array(size);
+	for (const group of [track.appendGroup(), track.appendGroup()]) {
+		for (let at = 0; at < count; at++) {
+			group.writeFrame(data);
+			await group.ready;
+		}
+		expect(warnings).toHaveLength(group.sequence);
+		for (let more = 0; more < 3; more++) group.writeFrame(data);
+		group.finish();
+		expect(warnings).toHaveLength(group.sequence + 1);
+		expect(warnings[group.sequence]).toMatchObject({ kind: "too-large" });
+		expect(warnings[group.sequence]?.message).toContain(`group ${group.sequence} is above the limit ${limit}`);
+		expect(warnings[group.sequence]?.message).toContain("start a new group");
+	}
 });
 
 test("whoever ignores ready is stopped before memory grows for ever, and no half group is left", async () => {
