@@ -3,8 +3,10 @@
 //
 //   node scripts/start.mjs            for a person
 //   node scripts/start.mjs --check    the same in a headless Chromium for ten seconds; the last line is JSON
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { build } from "./build.mjs";
 import { main } from "./process.mjs";
 import { setup } from "./setup.mjs";
@@ -54,8 +56,52 @@ async function until(what, ms, read) {
 	}
 }
 
+/** Where the README's programs look for the relay. */
+const RELAY_PORT = 4443;
+
+/** The port of the README, or any other one where a program listens on it already. */
+async function usualPort() {
+	const server = createServer();
+	const free = await new Promise((resolve) => {
+		server.once("error", () => resolve(false));
+		server.listen(RELAY_PORT, "127.0.0.1", () => resolve(true));
+	});
+	if (!free) {
+		say(`port ${RELAY_PORT} is in use: programs of the README need the relay's address below instead of theirs`);
+		return 0;
+	}
+	await new Promise((resolve) => server.close(resolve));
+	return RELAY_PORT;
+}
+
+/** Runs the first two programs of the README in two tabs, as they are but for the relay's port. Returns what is wrong. */
+async function tryPrograms(open, playground, relay) {
+	const [reader, writer] = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n(.*?)^```$/gms)].map(
+		([, text]) => text.replace(`http://127.0.0.1:${RELAY_PORT}`, relay.url),
+	);
+	const start = async (program) => {
+		const page = await open(playground);
+		await page.fill("#program", program);
+		await page.click("#try button");
+		return page;
+	};
+	const first = await start(reader);
+	await start(writer);
+	const lines = () => first.locator("#output li").allTextContents();
+	const wanted = Array.from({ length: 10 }, (_, index) => `line ${index + 1}`);
+	try {
+		await until("all lines of the README's programs", 10_000, async () => (await lines()).length >= wanted.length);
+	} catch {
+		// What came instead is said below.
+	}
+	mkdirSync(out, { recursive: true });
+	await first.screenshot({ path: join(out, "try.png") });
+	const seen = await lines();
+	return isDeepStrictEqual(seen, wanted) ? [] : [`the README's reader shows ${JSON.stringify(seen)}`];
+}
+
 /** Looks at the demo as a person would, in figures. Throws with everything that is wrong. */
-async function check(url, relay) {
+async function check(url, playground, relay) {
 	const { launch } = await import("../test/support/browser.mjs");
 	const { browser, complaints, open, close } = await launch();
 	say(`Chromium ${browser.version()}, headless`);
@@ -78,6 +124,7 @@ async function check(url, relay) {
 				`decoded ${blocked.decoded}, at most ${Math.round(blocked.longestGapMs)} ms apart`,
 		);
 		if (blocked.decoded < 25) problems.push(`only ${blocked.decoded} pictures were decoded while the page was blocked`);
+		problems.push(...(await tryPrograms(open, playground, relay)));
 	} catch (error) {
 		problems.push(error.message);
 		last = await state().catch(() => undefined);
@@ -93,7 +140,7 @@ async function check(url, relay) {
 			.filter((text) => /\bERROR\b|panicked at/.test(text)),
 	);
 	await close();
-	say(`screenshot: ${picture.slice(root.length)}`);
+	say(`screenshots: ${picture.slice(root.length)}, ${join(out, "try.png").slice(root.length)}`);
 	for (const problem of problems) console.error(`start --check: ${problem}`);
 	const latencies = last?.latenciesMs ?? [];
 	console.log(
@@ -119,19 +166,30 @@ main(async () => {
 	const live = figures();
 	const relay = await startOurRelay({
 		program,
+		port: checking ? 0 : await usualPort(),
 		args: ["--drain", "1", ...(checking ? [] : ["--figures", "1"])],
 		line: live.line,
 	});
 	say(`relay: ${relay.url}`);
-	const app = await serveApp(join(root, "demo"), "demo", ["index.html"], { port: checking ? 0 : 4173 });
-	const url = `${app.url}?relay=${encodeURIComponent(relay.url)}`;
+	const app = await serveApp(join(root, "demo"), "demo", ["index.html", "try.html"], {
+		port: checking ? 0 : 4173,
+		folders: { "moq-worker": join(root, "dist") },
+	});
+	const query = `?relay=${encodeURIComponent(relay.url)}`;
+	const url = `${app.url}${query}`;
+	const playground = `${app.url}try.html${query}`;
 	if (checking) {
-		const code = await check(url, relay);
+		const code = await check(url, playground, relay);
 		await app.close();
 		await relay.stop();
 		return code;
 	}
-	console.log(`\n  Open ${url}\n  Ctrl-C ends everything.\n`);
+	console.log(`
+  Watch the demo            ${url}
+  Run programs of your own  ${playground}
+  The relay they talk to    ${relay.url}
+  Ctrl-C ends everything.
+`);
 	live.show();
 	const stopped = new Promise((resolve) => {
 		process.once("SIGINT", resolve);

@@ -1,10 +1,14 @@
 // Builds a small app that imports the package by its name, as a user's app does, and serves the result.
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { build, preview } from "vite";
 import { out } from "../../scripts/tools.mjs";
 
-/** Builds the pages of the app in `root` with Vite and serves them, on `port` or the next free one (0: any). */
-export async function serveApp(root, name, pages, { port = 0 } = {}) {
+/**
+ * Builds the pages of the app in `root` with Vite and serves them, on `port` or the next free one (0: any). `folders` are
+ * served as they are, each under its name.
+ */
+export async function serveApp(root, name, pages, { port = 0, folders = {} } = {}) {
 	const outDir = join(out, name);
 	const common = { root, configFile: false, logLevel: "warn", base: "./" };
 	const input = pages.map((page) => join(root, page));
@@ -13,6 +17,7 @@ export async function serveApp(root, name, pages, { port = 0 } = {}) {
 		worker: { format: "es" },
 		build: { outDir, emptyOutDir: true, target: "es2022", reportCompressedSize: false, rolldownOptions: { input } },
 	});
+	for (const [folder, source] of Object.entries(folders)) cpSync(source, join(outDir, folder), { recursive: true });
 	// `localhost` is a secure context, which WebTransport asks for.
 	const server = await preview({
 		...common,
