@@ -132,6 +132,11 @@ impl<K: Ord, V> Map<K, V> {
         self.iter().map(|(_, value)| value)
     }
 
+    /// In an order of its own, which depends on nothing but what was done before.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.values.iter_mut().flatten()
+    }
+
     /// In the order of the keys.
     pub(crate) fn into_values(mut self) -> impl Iterator<Item = V> {
         let index = std::mem::take(&mut self.index);
@@ -242,6 +247,8 @@ mod tests {
                 assert!(map.iter().eq(tree.iter()));
                 assert!(map.range(key..).eq(tree.range(key..)));
             }
+            map.values_mut().for_each(|value| *value += 1);
+            tree.values_mut().for_each(|value| *value += 1);
             assert!(map.into_values().eq(tree.into_values()));
         }
     }

@@ -1,6 +1,6 @@
 //! The broadcasts that one announce stream brought.
 
-use std::{collections::BTreeMap, sync::Arc, task::Poll};
+use std::{sync::Arc, task::Poll};
 
 use kio::Shared;
 use web_transport_trait as wt;
@@ -9,6 +9,7 @@ use crate::{
     BroadcastDynamic, BroadcastInfo, BroadcastProducer, Cost, Error, Origin, OriginList,
     OriginPublish, PathOwned, Result,
     lite::{self, AnnounceEvent, Route, serve, session::Link},
+    map::Map,
 };
 
 /// What is announced by one stream, each as a broadcast whose tracks are served from the peer.
@@ -20,7 +21,7 @@ pub(super) struct Routes<T: wt::Session> {
     sender: Option<u64>,
     /// The peer is about to go: what it has is used only while nobody else has it.
     draining: bool,
-    live: BTreeMap<PathOwned, Live>,
+    live: Map<PathOwned, Live>,
 }
 
 /// One announced broadcast. It is withdrawn when this goes.
@@ -48,13 +49,13 @@ impl Drop for Live {
 }
 
 impl<T: wt::Session> Routes<T> {
-    pub(super) const fn new(link: Arc<Link<T>>, prefix: PathOwned) -> Self {
+    pub(super) fn new(link: Arc<Link<T>>, prefix: PathOwned) -> Self {
         Self {
             link,
             prefix,
             sender: None,
             draining: false,
-            live: BTreeMap::new(),
+            live: Map::new(),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Following what is announced.
 
-use std::{collections::BTreeMap, sync::Arc, task::Poll};
+use std::{sync::Arc, task::Poll};
 
 use kio::{Waiter, WaiterList};
 
 use super::{Viewer, scope::Scope, shared::Shared};
 use crate::{
     Path, PathOwned, Result,
+    map::Map,
     model::{
         broadcast::BroadcastConsumer,
         gauges::{Kind, Live},
@@ -76,16 +77,16 @@ fn merge(unseen: Option<Unseen>, event: Announced) -> (Option<Unseen>, Option<Un
 pub(crate) struct Cursor {
     pub(crate) scope: Scope,
     pub(crate) viewer: Viewer,
-    pub(crate) unseen: BTreeMap<PathOwned, Unseen>,
+    pub(crate) unseen: Map<PathOwned, Unseen>,
     pub(crate) waiters: WaiterList,
 }
 
 impl Cursor {
-    pub(crate) const fn new(scope: Scope, viewer: Viewer) -> Self {
+    pub(crate) fn new(scope: Scope, viewer: Viewer) -> Self {
         Self {
             scope,
             viewer,
-            unseen: BTreeMap::new(),
+            unseen: Map::new(),
             waiters: WaiterList::new(),
         }
     }

@@ -1,9 +1,6 @@
 //! What is published where, who follows it, and who asks for more.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 
 use kio::WaiterList;
 
@@ -15,6 +12,7 @@ use super::{
 };
 use crate::{
     Instant, Limits, Path, PathOwned, Result,
+    map::Map,
     model::{
         broadcast::{self, BroadcastConsumer, BroadcastInfo},
         queue::{Answer, Queue, Ticket},
@@ -23,14 +21,14 @@ use crate::{
 
 pub(crate) struct State {
     /// A path is here exactly while something is published on it.
-    slots: BTreeMap<PathOwned, Slot>,
-    pub(crate) cursors: BTreeMap<u64, Cursor>,
+    slots: Map<PathOwned, Slot>,
+    pub(crate) cursors: Map<u64, Cursor>,
     /// Requests for paths nobody has announced; by absolute path, for all views of the origin.
     pub(crate) requests: Queue<PathOwned, Asked, Scope>,
     /// Handlers that wait for a request.
     pub(crate) handlers: WaiterList,
     /// Broadcasts that answered a request, to be found again while they are open. Never announced.
-    served: BTreeMap<PathOwned, Served>,
+    served: Map<PathOwned, Served>,
     sweep_at: usize,
     /// Ids of publications and cursors.
     next: u64,
@@ -134,11 +132,11 @@ const SWEEP: usize = 16;
 impl State {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            slots: BTreeMap::new(),
-            cursors: BTreeMap::new(),
+            slots: Map::new(),
+            cursors: Map::new(),
             requests: Queue::new(limits.broadcast_requests),
             handlers: WaiterList::new(),
-            served: BTreeMap::new(),
+            served: Map::new(),
             sweep_at: SWEEP,
             next: 0,
             orphaned: false,

@@ -5,7 +5,6 @@
 //! it before the reader has had it.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
@@ -16,6 +15,7 @@ use kio::Waiter;
 use super::cursor::Bounds;
 use crate::{
     Instant, Limits, Runtime, Sleep,
+    map::Map,
     model::{
         group::{self, GroupConsumer},
         pool::Pin,
@@ -92,7 +92,7 @@ pub struct InOrderStats {
 pub(super) struct Ordered {
     pub(super) next: Position,
     /// Groups behind a hole, by sequence.
-    pub(super) held: BTreeMap<u64, Pin>,
+    pub(super) held: Map<u64, Pin>,
     /// Bytes of them.
     bytes: usize,
     /// Those of them that may still grow.
@@ -165,13 +165,18 @@ impl Ordered {
 
     /// Lets go of groups that have been delivered or passed by, with no lock held.
     pub(super) fn release(&mut self) {
-        let kept = match self.next {
-            Position::Start => return,
-            Position::At(next) => self.held.split_off(&next),
-            Position::Over => BTreeMap::new(),
+        let passed = |sequence: u64| match self.next {
+            Position::Start => false,
+            Position::At(next) => sequence < next,
+            Position::Over => true,
         };
-        for pin in std::mem::replace(&mut self.held, kept).into_values() {
-            self.bytes -= pin.bytes();
+        loop {
+            let first = self.held.iter().next().map(|(sequence, _)| *sequence);
+            let Some(first) = first.filter(|first| passed(*first)) else {
+                return;
+            };
+            let pin = self.held.remove(&first);
+            self.bytes -= pin.map_or(0, |pin| pin.bytes());
         }
     }
 
