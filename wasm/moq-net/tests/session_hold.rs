@@ -2,7 +2,9 @@
 
 mod support;
 
-use moq_net::{BroadcastConsumer, BroadcastHold, BroadcastInfo, Error, Subscription, Version};
+use moq_net::{
+    BroadcastConsumer, BroadcastHold, BroadcastInfo, Error, Limits, Subscription, Version,
+};
 use support::net::{Connection, End, Net, path};
 
 #[cfg(target_arch = "wasm32")]
@@ -18,7 +20,10 @@ struct World {
 }
 
 fn world(version: Version) -> World {
-    let net = Net::new();
+    world_of(Net::new(), version)
+}
+
+fn world_of(net: Net, version: Version) -> World {
     let (publisher, viewer) = (net.origin(1), net.origin(2));
     let link = net.connect(version, &End::publish(&publisher), &End::subscribe(&viewer));
     let broadcast = BroadcastInfo::new().produce(&net.runtime);
@@ -93,9 +98,13 @@ fn a_broadcast_that_ends_while_it_holds_requests_drops_them() {
 
 #[test]
 fn very_many_unknown_names_are_all_refused_in_the_end() {
-    let world = world(Version::Lite06);
-    let limit = world.net.runtime.limits().track_requests;
-    let asked: Vec<_> = (0..limit + 50)
+    let limit = 16;
+    let net = Net::with_limits(Limits {
+        track_requests: limit,
+        ..Limits::default()
+    });
+    let world = world_of(net, Version::Lite06);
+    let asked: Vec<_> = (0..limit * 3)
         .map(|index| {
             let track = world.found.track(index.to_string()).unwrap();
             let asked = track.subscribe(Subscription::default()).unwrap();
