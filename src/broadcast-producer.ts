@@ -1,10 +1,11 @@
+import type { Id } from "../worker/protocol/control.ts";
 import type { BroadcastInfoData, TrackInfoData } from "../worker/protocol/model.ts";
 import { Anchor, anchorOf, failWith } from "./anchor.ts";
 import * as argument from "./argument.ts";
 import { type BroadcastConsumer, broadcastConsumer } from "./broadcast-consumer.ts";
 import { keeping } from "./collected.ts";
 import type { DynamicHandler } from "./dynamic.ts";
-import { usage } from "./error.ts";
+import { failure, type MoqError, usage } from "./error.ts";
 import { Handle } from "./handle.ts";
 import type { CallArgs, Link } from "./link/link.ts";
 import type { Pending, WaitOptions } from "./pending.ts";
@@ -35,8 +36,24 @@ export let broadcastProducer: (
 	among: Set<BroadcastProducer>,
 ) => BroadcastProducer;
 
+/** Events of a {@link BroadcastProducer}. */
+export interface BroadcastProducerEventMap {
+	/**
+	 * Not all can see the broadcast. Kind `unauthorized`: the relay of a connection, which the message names, has not asked for
+	 * announcements where it is, as when the token does not let the page publish there. Told once for each connection, within two
+	 * seconds; the broadcast goes on, for other connections.
+	 */
+	warning: MoqError;
+}
+
+/** Broadcasts that can be announced, by the id they have in the worker. */
+const offered = new WeakMap<Link, Map<Id, WeakRef<BroadcastProducer>>>();
+
+/** The relay at `url` does not ask for the broadcast with this id. */
+export let warnUnheard: (link: Link, broadcast: Id, url: string) => void;
+
 /** A broadcast of one's own: announced until it is closed, or given to those who asked for it. */
-export class BroadcastProducer extends Handle {
+export class BroadcastProducer extends Handle<BroadcastProducerEventMap> {
 	readonly #anchor: Anchor;
 	/** Held here so that a track that is only written to by a timer, or not at all, is not collected. */
 	readonly #tracks = new Set<TrackProducer>();
@@ -59,16 +76,29 @@ export class BroadcastProducer extends Handle {
 		this.#anchor = anchor;
 		this.#isOffered = isOffered;
 		among.add(this);
+		const known = offered.get(link) ?? new Map<Id, WeakRef<BroadcastProducer>>();
+		offered.set(link, known);
+		if (isOffered) known.set(anchor.id, new WeakRef(this));
 		make(anchor);
 		anchor.onEnd((error) => {
 			if (error) for (const track of [...this.#tracks]) failWith(track, error);
 			among.delete(this);
+			known.delete(anchor.id);
 		});
 		anchor.hold(this);
 	}
 
 	static {
 		broadcastProducer = (...args) => new BroadcastProducer(...args);
+		warnUnheard = (link, id, url) => {
+			const broadcast = offered.get(link)?.get(id)?.deref();
+			if (!broadcast) return;
+			const what = `the relay at ${url} did not ask for the announcement of "${broadcast.path}"`;
+			broadcast.emit(
+				"warning",
+				failure("unauthorized", `${what}: most likely the token does not let you publish there`),
+			);
+		};
 	}
 
 	/**

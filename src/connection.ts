@@ -5,7 +5,7 @@ import { Anchor, anchorOf } from "./anchor.ts";
 import type { AnnounceStream } from "./announced.ts";
 import * as argument from "./argument.ts";
 import type { BroadcastConsumer } from "./broadcast-consumer.ts";
-import type { BroadcastOptions, BroadcastProducer } from "./broadcast-producer.ts";
+import { type BroadcastOptions, type BroadcastProducer, warnUnheard } from "./broadcast-producer.ts";
 import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "./broadcast-request.ts";
 import { keeping } from "./collected.ts";
 import { disposeBy } from "./dispose.ts";
@@ -274,6 +274,9 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			case "moved":
 				this.#url = event.url;
 				this.#connected = event.connected;
+				return;
+			case "unheard":
+				warnUnheard(this.#anchor.link, event.broadcast, this.#url);
 				return;
 			case "bandwidth": {
 				const { type: _, ...estimate } = event;

@@ -19,7 +19,7 @@ export type {
 } from "../worker/protocol/model.ts";
 export { Announcement, AnnounceStream } from "./announced.ts";
 export { BroadcastConsumer } from "./broadcast-consumer.ts";
-export { type BroadcastOptions, BroadcastProducer } from "./broadcast-producer.ts";
+export { type BroadcastOptions, BroadcastProducer, type BroadcastProducerEventMap } from "./broadcast-producer.ts";
 export { BroadcastRequest, type DynamicOptions, OriginDynamic } from "./broadcast-request.ts";
 export { type ConnectOptions, connect } from "./connect.ts";
 export {

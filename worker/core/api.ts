@@ -114,6 +114,8 @@ export interface CoreApi {
 	createBroadcast(origin: Handle, path: string, hops?: readonly string[], isPlanned?: boolean): Handle;
 	/** Announce a producer that was planned. Throws `unauthorized`, `duplicate`. */
 	announceBroadcast(broadcast: Handle): void;
+	/** Whether the session offers the producer to a peer that has not asked for announcements where it is. */
+	isUnheard(broadcast: Handle, session: Handle): boolean;
 	/** Announce a broadcast made elsewhere; free the returned guard to withdraw it. */
 	publish(origin: Handle, path: string, broadcast: Handle): Handle;
 	/** A consumer of one's own broadcast. */

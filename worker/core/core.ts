@@ -99,6 +99,10 @@ export class Core implements CoreApi {
 		this.#engine.call((raw) => raw.announceBroadcast(broadcast));
 	}
 
+	isUnheard(broadcast: Handle, session: Handle): boolean {
+		return this.#engine.call((raw) => raw.isUnheard(broadcast, session));
+	}
+
 	broadcastInfo(broadcast: Handle): BroadcastInfoData {
 		return JSON.parse(this.#engine.call((raw) => raw.broadcastInfo(broadcast))) as BroadcastInfoData;
 	}

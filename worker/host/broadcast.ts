@@ -17,7 +17,7 @@ export class BroadcastEntry extends CoreEntry<BroadcastRecipe> {
 }
 
 /** How a broadcast of the page's own came about; undefined: announced nowhere. */
-type ProducerRecipe = { origin: Id; path: string; info: BroadcastInfoData } | undefined;
+type ProducerRecipe = { broadcast: Id; origin: Id; path: string; info: BroadcastInfoData } | undefined;
 
 /** A broadcast of the page's own: announced while it lives, or made to be given to somebody. */
 export class ProducerEntry extends CoreEntry<ProducerRecipe> {

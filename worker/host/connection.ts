@@ -6,8 +6,10 @@ import type { ErrorData } from "../protocol/error.ts";
 import { CLOSE_DEADLINE_MS, CONNECT_DEADLINE_MS } from "../protocol/limits.ts";
 import type { CloseData, SessionStatsData } from "../protocol/model.ts";
 import type { ConnectedData, ConnectionEvent } from "../protocol/port.ts";
+import type { ProducerEntry } from "./broadcast.ts";
 import { redirected } from "./redirect.ts";
 import { freshToken } from "./token.ts";
+import { ASK_MS } from "./unheard.ts";
 
 /** How long a session that was replaced may go on with what it carries: less than peers give it. */
 const DRAIN_MS = 8_000;
@@ -49,6 +51,10 @@ export class ConnectionEntry {
 	readonly recipe: ConnectionRecipe;
 	readonly #api: CoreApi;
 	readonly #port: MessagePort;
+	/** What the page has made to be announced. */
+	readonly #producers: () => readonly ProducerEntry[];
+	/** What the page was told of that the peer does not ask for. */
+	readonly #unheard = new WeakSet<ProducerEntry>();
 	/** Sessions that were replaced and are not over. */
 	readonly #draining = new Map<Handle, ReturnType<typeof setTimeout>>();
 	/** Withdraws a move that is under way. */
@@ -61,10 +67,11 @@ export class ConnectionEntry {
 	#moves = 0;
 	#session: Session = { type: "connecting", controller: new AbortController() };
 
-	constructor(api: CoreApi, recipe: ConnectionRecipe, port: MessagePort) {
+	constructor(api: CoreApi, recipe: ConnectionRecipe, port: MessagePort, producers: () => readonly ProducerEntry[]) {
 		this.#api = api;
 		this.recipe = recipe;
 		this.#port = port;
+		this.#producers = producers;
 	}
 
 	/** Dial and agree on a version, within the deadline. Once. */
@@ -82,6 +89,22 @@ export class ConnectionEntry {
 	stats(): SessionStatsData {
 		if (this.#session.type !== "connected") throw failure("closed", "the connection is closed");
 		return this.#api.sessionStats(this.#session.handle);
+	}
+
+	/** Tell the page, once for each, which of these are offered to a peer that does not ask for them. */
+	tellUnheard(producers: readonly ProducerEntry[]): void {
+		// What is offered by a session that has hardly begun is looked at later.
+		if (this.#session.type !== "connected" || performance.now() - this.#session.since < ASK_MS) return;
+		this.#tellUnheard(this.#session.handle, producers);
+	}
+
+	#tellUnheard(session: Handle, producers: readonly ProducerEntry[]): void {
+		for (const producer of producers) {
+			if (!producer.recipe || this.#unheard.has(producer)) continue;
+			if (!this.#api.isUnheard(producer.core, session)) continue;
+			this.#unheard.add(producer);
+			this.#post({ type: "unheard", broadcast: producer.recipe.broadcast });
+		}
 	}
 
 	/** Tell the peer, and wait until it was told or a second has passed. It is over in any case. @throws ErrorData for a wrong code. */
@@ -137,6 +160,7 @@ export class ConnectionEntry {
 			}
 			this.#session = { type: "connected", handle: session, closed: this.#watch(session), since: performance.now() };
 			this.#heed(session, dial, to, origins);
+			setTimeout(() => this.#isCurrent(session) && this.#tellUnheard(session, this.#producers()), ASK_MS);
 			const connected: ConnectedData = { version, transport: transport.kind };
 			if (transport.lost !== undefined) connected.lost = transport.lost;
 			return connected;

@@ -30,6 +30,7 @@ import { PublishedTrack } from "./published-track.ts";
 import { GroupEntry, SubscriptionEntry } from "./reader.ts";
 import { type GuestEntry, Table } from "./table.ts";
 import { TrackEntry } from "./track.ts";
+import { findUnheard } from "./unheard.ts";
 
 /** Arguments of one call. */
 type Args<Name extends keyof ControlApi> = Parameters<ControlApi[Name]> extends [infer Only] ? Only : never;
@@ -127,12 +128,14 @@ export class Host implements ControlApi {
 			const { core } = this.#table.get(origin, "origin");
 			const hops = texts("hops", record("info", info).hops);
 			const handle = this.#core.createBroadcast(core, text("path", path), hops, isPlanned === true);
-			return new ProducerEntry(this.#core, handle, { origin, path, info });
+			return new ProducerEntry(this.#core, handle, { broadcast, origin, path, info });
 		});
+		if (isPlanned !== true) findUnheard(this.#table, broadcast);
 	}
 
 	announceBroadcast({ broadcast }: Args<"announceBroadcast">): void {
 		this.#core.announceBroadcast(this.#table.get(broadcast, "producer").core);
+		findUnheard(this.#table, broadcast);
 	}
 
 	makeBroadcast({ broadcast }: Args<"makeBroadcast">): void {
@@ -317,7 +320,7 @@ export class Host implements ControlApi {
 			...(publish === undefined ? {} : { publish }),
 			...(consume === undefined ? {} : { consume }),
 		};
-		const entry = new ConnectionEntry(this.#core, recipe, port("port", to));
+		const entry = new ConnectionEntry(this.#core, recipe, port("port", to), () => this.#table.all("producer"));
 		this.#table.make(connection, () => entry);
 		try {
 			return await entry.connect(this.#dial, origins);

@@ -120,6 +120,12 @@ export class Table {
 		return entry as Extract<Entry, { type: Type }>;
 	}
 
+	/** What the id stands for, if that is of this type. */
+	find<Type extends Entry["type"]>(id: Id, type: Type): Extract<Entry, { type: Type }> | undefined {
+		const entry = this.#entries.get(id);
+		return entry?.type === type ? (entry as Extract<Entry, { type: Type }>) : undefined;
+	}
+
 	/** What the id stands for, which must be of one of these types. @throws ErrorData as {@link Table.get}. */
 	oneOf<Type extends Entry["type"]>(id: Id, types: readonly Type[]): Extract<Entry, { type: Type }> {
 		const type = types.find((type) => this.#entries.get(id)?.type === type);

@@ -1,5 +1,6 @@
 /** Messages of the data plane. Each port belongs to one object, so no message names another. */
 
+import type { Id } from "./control.ts";
 import type { ErrorData } from "./error.ts";
 import type { AnnounceEvent, BandwidthData, CloseData, Rejection, SubscriptionData, Version } from "./model.ts";
 
@@ -107,6 +108,8 @@ export type ConnectionEvent =
 	| { type: "token" }
 	/** The session was replaced by one with these properties. */
 	| { type: "moved"; url: string; connected: ConnectedData }
+	/** The peer has not asked for announcements where this broadcast of the page is. */
+	| { type: "unheard"; broadcast: Id }
 	/** The peer's estimate has changed; not more than a few times a second. */
 	| ({ type: "bandwidth" } & BandwidthData)
 	/** Last message: a clean close of either side, or what else ended it. */

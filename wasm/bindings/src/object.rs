@@ -28,7 +28,7 @@ pub(crate) enum Own {
     /// Announced as long as this lives.
     Announced {
         // Withdrawn before the broadcast closes.
-        _publish: OriginPublish,
+        publish: OriginPublish,
         broadcast: BroadcastProducer,
         /// The task that holds requests for unknown tracks back for a while.
         hold: Key,

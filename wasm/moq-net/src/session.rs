@@ -11,7 +11,10 @@ use std::{
 
 use kio::Shared;
 
-use crate::{Error, Instant, Result, Traffic, Version, held::Held, tasks::BoxFuture};
+use crate::{
+    Error, Instant, OriginConsumer, OriginPublish, PathOwned, Result, Traffic, Version, held::Held,
+    tasks::BoxFuture,
+};
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,7 @@ pub struct Session {
 struct Handle {
     control: Control,
     version: Version,
+    publish: Option<OriginConsumer>,
 }
 
 impl Drop for Handle {
@@ -53,9 +57,13 @@ impl Drop for Handle {
 }
 
 impl Session {
-    pub(crate) fn new(control: Control, version: Version) -> Self {
+    pub(crate) fn new(control: Control, version: Version, publish: Option<OriginConsumer>) -> Self {
         Self {
-            handle: Arc::new(Handle { control, version }),
+            handle: Arc::new(Handle {
+                control,
+                version,
+                publish,
+            }),
         }
     }
 
@@ -81,6 +89,17 @@ impl Session {
             sent: held.sent.flow(),
             received: held.received.flow(),
         }
+    }
+
+    /// Whether the peer asks for announcements of what is published there: one that never does, a while after the session is ready, does
+    /// not let this side publish there. `None` where that is not published by this session.
+    pub fn hears_of(&self, publish: &OriginPublish) -> Option<bool> {
+        let origin = self.handle.publish.as_ref()?;
+        origin.covers(publish).then(|| {
+            let state = self.handle.control.state.lock();
+            let mut prefixes = state.interests.iter().flat_map(|asked| asked.iter());
+            prefixes.any(|prefix| publish.path().has_prefix(prefix))
+        })
     }
 
     /// Waits for the end. A clean end, by either side, is [`Error::Closed`].
@@ -247,6 +266,24 @@ pub(crate) struct State {
     /// The URI the peer wants this side to move to.
     pub(crate) goaway: Option<Arc<str>>,
     pub(crate) bandwidth: Bandwidth,
+    /// What each open request of the peer for announcements covers, as full paths. The limit of such requests bounds it.
+    interests: Vec<Arc<[PathOwned]>>,
+}
+
+/// Takes note of what the peer asks announcements for, as long as it does.
+pub(crate) struct Interest {
+    control: Control,
+    prefixes: Arc<[PathOwned]>,
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        let interests = &mut self.control.state.lock().interests;
+        let found = interests.iter().position(|held| *held == self.prefixes);
+        if let Some(at) = found {
+            interests.swap_remove(at);
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -271,6 +308,16 @@ impl Control {
                 error,
                 reason: reason.to_owned(),
             });
+        }
+    }
+
+    /// The peer asks for announcements below these, as long as the result lives.
+    pub(crate) fn interest(&self, prefixes: &[PathOwned]) -> Interest {
+        let prefixes: Arc<[PathOwned]> = prefixes.into();
+        self.state.lock().interests.push(prefixes.clone());
+        Interest {
+            control: self.clone(),
+            prefixes,
         }
     }
 

@@ -65,6 +65,20 @@ impl Core {
         Ok(())
     }
 
+    /// Whether the session offers the broadcast to a peer that has not asked for announcements where it is.
+    ///
+    /// # Errors
+    /// `usage`.
+    #[wasm_bindgen(js_name = isUnheard)]
+    pub fn is_unheard(&self, broadcast: f64, session: f64) -> Result<bool> {
+        let objects = self.objects.borrow();
+        let heard = match objects.broadcast(broadcast)? {
+            Own::Announced { publish, .. } => objects.session(session)?.session.hears_of(publish),
+            Own::Planned { .. } | Own::Bare(_) => None,
+        };
+        Ok(heard == Some(false))
+    }
+
     /// A broadcast of our own that is announced nowhere, for whoever is given it.
     #[wasm_bindgen(js_name = makeBroadcast)]
     pub fn make_broadcast(&mut self) -> f64 {
@@ -217,7 +231,7 @@ impl Core {
             holding.release();
         });
         Ok(Some(Own::Announced {
-            _publish: publish,
+            publish,
             broadcast,
             hold,
         }))

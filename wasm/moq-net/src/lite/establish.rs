@@ -331,7 +331,10 @@ pub(crate) fn start<T: wt::Session>(
     }
 
     let driver = Driver::new(Box::pin(run(link, set)), control.clone());
-    (Session::new(control, version), driver)
+    (
+        Session::new(control, version, config.publish.clone()),
+        driver,
+    )
 }
 
 /// Opens our SETUP stream.

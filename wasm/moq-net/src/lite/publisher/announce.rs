@@ -40,6 +40,8 @@ async fn announced<T: wt::Session>(
     }
     let origin = link.view();
     let origin = origin.and_then(|origin| origin.with_root(&request.prefix));
+    let prefixes = origin.as_ref().map(OriginConsumer::prefixes);
+    let _interest = link.control.interest(prefixes.unwrap_or_default());
     let mut announcing = Announcing {
         link,
         hidden: request.hidden || !link.version.has_hidden(),

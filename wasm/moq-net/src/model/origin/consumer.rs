@@ -5,7 +5,7 @@ use std::{sync::Arc, task::Poll};
 use kio::{Future, Pending, Waiter};
 
 use super::{
-    AnnounceConsumer, Origin, Viewer,
+    AnnounceConsumer, Origin, OriginPublish, Viewer,
     scope::Scope,
     shared::Shared,
     state::{Asked, Found},
@@ -47,6 +47,16 @@ impl OriginConsumer {
     /// The id of this origin.
     pub fn info(&self) -> Origin {
         self.shared.info
+    }
+
+    /// What it covers, as full paths.
+    pub(crate) fn prefixes(&self) -> &[PathOwned] {
+        self.scope.prefixes()
+    }
+
+    /// Whether what is published there is in this scope.
+    pub(crate) fn covers(&self, publish: &OriginPublish) -> bool {
+        publish.is_in(&self.shared) && self.scope.allows(publish.path())
     }
 
     /// Whether both handles, whatever their scopes, belong to one origin.

@@ -157,6 +157,11 @@ impl OriginPublish {
         &self.path
     }
 
+    /// Whether it belongs to this origin.
+    pub(crate) fn is_in(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
+    }
+
     /// The same broadcast by another route (other hops or costs). Followers see a restart, and the route with the best key is the one
     /// that is announced.
     pub fn update(&self, info: BroadcastInfo) {
