@@ -176,6 +176,11 @@ impl Plan {
                 families.insert(family);
             }
         }
+        // Some see nothing but what patience covers, so that every message has to arrive.
+        if Rng::new(seed).fork(13).chance(15) {
+            families.retain(|family| COVERED.contains(family));
+            families.insert(Family::Jitter);
+        }
         let mode = match rng.chance(20) {
             true => Mode::Storm,
             false => Mode::Heal,
@@ -347,6 +352,14 @@ impl Plan {
         relays.count()
     }
 }
+
+/// What costs a patient reader nothing.
+const COVERED: [Family; 4] = [
+    Family::Jitter,
+    Family::Careless,
+    Family::Delays,
+    Family::Rogue,
+];
 
 /// Versions whose announcements carry the ids of those they passed.
 const LOOP_FREE: [Version; 5] = [

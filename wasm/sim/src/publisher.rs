@@ -224,7 +224,11 @@ impl Writer {
     async fn run(mut self, over: Duration) {
         let stage = self.stage.clone();
         while stage.now() < over || stage.phase() == Phase::Heal {
-            let pause = self.period.mul_f64(self.rng.range(50, 150) as f64 / 100.0);
+            // Bursts are what overtakes itself on the way.
+            let pause = match self.rng.chance(20) {
+                true => Duration::ZERO,
+                false => self.period.mul_f64(self.rng.range(50, 150) as f64 / 100.0),
+            };
             let goes_on = stage.until(Phase::Finish, stage.sleep(pause)).await;
             if goes_on.is_none() || self.track.is_closed() {
                 break;
