@@ -14,7 +14,7 @@ use crate::{
 /// A run of sequences that are not there to be delivered.
 struct Hole {
     to: u64,
-    /// When something after it came; `None` when that is too long ago to be known.
+    /// When something came after the first of them that might still come; `None` when that is too long ago to be known.
     since: Option<Instant>,
 }
 
@@ -125,8 +125,12 @@ impl State {
         };
         let healthy = |group: &&Arc<group::Shared>| !group.is_aborted();
         let after = lower(held().find(healthy), cached().find(healthy));
-        // Something after it that came and was reset is as good a reason not to wait for ever.
-        let since = lower(held().next(), cached().next()).map(|group| group.arrived);
+        // Something after it that came and was reset is as good a reason not to wait for ever, but what was reset before it is none.
+        let open = self.first_open(next);
+        let passed = |group: &&Arc<group::Shared>| group.sequence > open;
+        let since = lower(held().find(passed), cached().find(passed))
+            .or_else(|| lower(held().next(), cached().next()))
+            .map(|group| group.arrived);
         let newest = self.latest.filter(|latest| *latest >= next);
         let (to, since) = match (after, newest, self.boundary) {
             (Some(after), ..) => (after.sequence - 1, since),
@@ -143,6 +147,7 @@ impl State {
     fn judge(&self, cursor: &mut Ordered, next: u64, hole: &Hole, ask: &Ask<'_>) -> Step {
         let reason = match self.explanation(next, hole.to) {
             Some(reason) => reason,
+            None if kio::fault::mutant("impatient") => GapReason::Late,
             None if self.is_over() => GapReason::Ended,
             None if hole.to - next >= ask.limits().reorder_gap => GapReason::Jump,
             None => {
@@ -180,6 +185,17 @@ impl State {
             }
         }
         cursor.scanned = self.cache.next_arrival();
+    }
+
+    /// The first from `next` on that has not come, and may.
+    fn first_open(&self, mut next: u64) -> u64 {
+        while let Some(last) = self.missing.run(next).or_else(|| self.came.run(next)) {
+            match last.checked_add(1) {
+                Some(following) => next = following,
+                None => return last,
+            }
+        }
+        next
     }
 
     /// Why none of these can come any more, if that is known of all of them.
@@ -221,7 +237,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        InOrder, Limits, Runtime, Subscription, TrackProducer, TrackSubscriber, test_host::TestHost,
+        Error, InOrder, Limits, Runtime, Subscription, TrackProducer, TrackSubscriber,
+        test_host::TestHost,
     };
 
     #[cfg(target_family = "wasm")]
@@ -306,6 +323,24 @@ mod tests {
         reads(&mut reader, "");
         track.declare_missing(8, 8);
         reads(&mut reader, "6-8 declared, 9");
+    }
+
+    #[test]
+    fn a_group_that_was_reset_does_not_shorten_the_wait_for_the_next() {
+        let (host, track, mut reader) = bench(Subscription::default());
+        come(&track, &[0]);
+        reads(&mut reader, "0");
+        for sequence in [1, 2] {
+            let group = track.create_group(sequence).unwrap();
+            group.abort(Error::Cancel).unwrap();
+        }
+        host.set(1);
+        come(&track, &[4]);
+        reads(&mut reader, "");
+        host.set(2);
+        reads(&mut reader, "");
+        come(&track, &[3]);
+        reads(&mut reader, "1-2 reset, 3, 4");
     }
 
     #[test]
