@@ -19,8 +19,8 @@ use crate::{
     stage::{Phase, Stage},
 };
 
-/// Groups that lie further behind than this are not expected, whatever else is true.
-const PATIENT: Duration = Duration::from_secs(30);
+/// A group may take this long to be written.
+const WRITING: Duration = Duration::from_secs(2);
 /// A subscription may take this long to reach the publisher.
 const SETTLING: Duration = Duration::from_secs(3);
 
@@ -45,6 +45,8 @@ struct Reader {
     last: Option<u64>,
     /// When it began.
     began: Duration,
+    /// How long a missing group is waited for; `None` once that was changed on the way.
+    budget: Option<Duration>,
     /// Whether every group from some time on is expected.
     strict: bool,
     /// What is read to the end of each group, and whether that was whole.
@@ -98,9 +100,8 @@ pub async fn track(
         },
         last: wish.group_end,
         began,
-        strict: matches!(order, Order::Arrival | Order::Complete)
-            && wish.group_start.is_none()
-            && budget >= PATIENT,
+        budget: Some(budget),
+        strict: matches!(order, Order::Arrival | Order::Complete) && wish.group_start.is_none(),
         groups: FuturesUnordered::new(),
         delivered: BTreeSet::new(),
     };
@@ -131,7 +132,7 @@ impl Reader {
     async fn read(&mut self, wish: Subscription, rng: &mut Rng) -> Result<(), Error> {
         loop {
             if self.reading.stage.plan.has(Family::Fickle) && rng.chance(5) {
-                self.strict = false;
+                self.budget = None;
                 self.subscriber.update(
                     wish.with_priority(rng.below(256) as u8)
                         .with_max_latency(rng.millis(0, 20_000)),
@@ -167,6 +168,7 @@ impl Reader {
             subscriber,
             order,
             told,
+            budget,
             groups,
             delivered,
             ..
@@ -183,7 +185,7 @@ impl Reader {
                         Next::Group(group)
                     }
                     InOrder::Gap(gap) => {
-                        told.gap(reading, &gap);
+                        told.gap(reading, &gap, *budget);
                         Next::Piece
                     }
                 }),
@@ -270,14 +272,14 @@ impl Reader {
     /// Checks that a track failed for a cause, and stays failed.
     async fn failed(&mut self, error: &Error) {
         // What was never served may have ended meanwhile.
-        if !self.delivered.is_empty() && self.is_calm() {
-            let boundary = self.boundary();
-            if let Some(boundary) = boundary {
-                self.reading.violate(
-                    boundary,
-                    &format!("is where the track ends, but it failed: {error}"),
-                );
-            }
+        if !self.delivered.is_empty()
+            && self.is_calm()
+            && let Some(boundary) = self.boundary()
+        {
+            self.reading.violate(
+                boundary,
+                &format!("is where the track ends, but it failed: {error}"),
+            );
         }
         let again = self.subscriber.poll_recv_group(&Waiter::noop());
         if !matches!(again, Poll::Ready(Err(_))) {
@@ -287,10 +289,15 @@ impl Reader {
         while self.groups.next().await.is_some() {}
     }
 
-    /// Where the track ends, if there is no doubt which one it is.
+    /// Where the track ends, if there is no doubt which one it is, and nobody could take its path over.
     fn boundary(&self) -> Option<u64> {
         let publication = self.reading.suspects().only()?;
-        let ledger = self.reading.stage.ledger.borrow();
+        let stage = &self.reading.stage;
+        let ledger = stage.ledger.borrow();
+        let since = self.began.saturating_sub(stage.spread());
+        if ledger.is_contested(publication, since) {
+            return None;
+        }
         ledger.publications[publication].tracks[&self.reading.track].boundary
     }
 
@@ -307,10 +314,16 @@ impl Reader {
 
     /// Checks that nothing is missing without a cause.
     fn complete(&self, suspects: &Suspects) {
-        let Some(publication) = suspects.only().filter(|_| self.is_calm()) else {
+        let publication = suspects.only().filter(|_| self.is_calm());
+        let stage = &self.reading.stage;
+        // What the network and the writer may cost.
+        let links = stage.plan.relay_count() as u32 + 2;
+        let cost = links * (stage.plan.latency() + stage.plan.jitter()) + WRITING;
+        let spare = self.budget.and_then(|budget| budget.checked_sub(cost));
+        let (Some(publication), Some(spare)) = (publication, spare) else {
             return;
         };
-        let ledger = self.reading.stage.ledger.borrow();
+        let ledger = stage.ledger.borrow();
         let track = &ledger.publications[publication].tracks[&self.reading.track];
         let settled = self.began + SETTLING;
         let before = track
@@ -321,7 +334,12 @@ impl Reader {
         // A reader in order has no use for what is older than that with which it began.
         let first = first.max(self.told.start.unwrap_or(0));
         for (sequence, group) in track.groups.range(first..) {
-            if group.finished.is_some() && !group.datagram && !self.delivered.contains(sequence) {
+            // What its publisher begins that much later than what comes after it is late for the reader too.
+            let due = track
+                .passed(*sequence)
+                .is_none_or(|passed| group.begun <= passed + spare);
+            let whole = group.finished.is_some() && !group.datagram;
+            if whole && due && !self.delivered.contains(sequence) {
                 self.reading.violate(*sequence, "is missing for no reason");
             }
         }

@@ -192,6 +192,30 @@ impl Ledger {
         )
     }
 
+    /// Whether another publisher had the path of `publication` since `since`: the last one to claim it takes it over, and the
+    /// tracks of the other one are dropped.
+    pub fn is_contested(&self, publication: usize, since: Duration) -> bool {
+        let own = &self.publications[publication];
+        let mut others = self.granted(own.path, |node| node != own.node);
+        others.any(|(_, other)| other.ended.is_none_or(|ended| ended >= since))
+    }
+
+    /// When the first group after `sequence` was begun, of all that may be meant; `None` if there is none, or if it may have been a
+    /// datagram.
+    pub fn passed(&self, suspects: &Suspects, track: &str, sequence: u64) -> Option<Duration> {
+        let publications = suspects.0.iter().map(|index| &self.publications[*index]);
+        let tracks = || {
+            publications
+                .clone()
+                .filter_map(|held| held.tracks.get(track))
+        };
+        let mut groups = tracks().flat_map(|track| track.groups.values());
+        if groups.any(|group| group.datagram) {
+            return None;
+        }
+        tracks().filter_map(|track| track.passed(sequence)).min()
+    }
+
     fn retain(
         &self,
         suspects: &mut Suspects,
@@ -294,6 +318,12 @@ impl Track {
             .get_mut(&sequence)
             .expect("groups begin before they end");
         group.finished = Some(now);
+    }
+
+    /// When the first group after `sequence` was begun.
+    pub fn passed(&self, sequence: u64) -> Option<Duration> {
+        let after = self.groups.range(sequence + 1..);
+        after.map(|(_, group)| group.begun).min()
     }
 
     /// The sequence after the highest.

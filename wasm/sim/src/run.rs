@@ -54,7 +54,7 @@ pub struct Extra {
 }
 
 /// The ways in which the core can be broken on purpose, to see that a run notices.
-pub const MUTANTS: [&str; 20] = [
+pub const MUTANTS: [&str; 21] = [
     "skip-wake",
     "spin",
     "scope-by-letter",
@@ -75,6 +75,7 @@ pub const MUTANTS: [&str; 20] = [
     "keep-loops",
     "ask-in-circles",
     "forget-gap",
+    "impatient",
 ];
 
 /// Runs `plan`.

@@ -1,8 +1,10 @@
 //! What a reader in order was told, which must leave nothing out and say nothing twice.
 
-use moq_net::Gap;
+use std::time::Duration;
 
-use crate::reading::Reading;
+use moq_net::{Gap, GapReason};
+
+use crate::{plan::Family, reading::Reading};
 
 /// The run of sequences that a reader in order has been told of so far.
 #[derive(Default)]
@@ -29,8 +31,8 @@ impl Sequence {
         self.follow(reading, sequence, sequence, "a group");
     }
 
-    /// A gap was reported.
-    pub fn gap(&mut self, reading: &Reading, gap: &Gap) {
+    /// A gap was reported to a reader that waits for `budget`, if that is known.
+    pub fn gap(&mut self, reading: &Reading, gap: &Gap, budget: Option<Duration>) {
         let Gap { from, to, reason } = *gap;
         reading.stage.note(format_args!(
             "{}/{} from {from} to {to}: {}",
@@ -42,6 +44,25 @@ impl Sequence {
             reading.violate(from, &format!("begins a gap that ends at {to}"));
         }
         self.follow(reading, from, to, "a gap");
+        // A small cache forgets what came after it, and with it when that was.
+        let tight = reading.stage.plan.has(Family::Tight);
+        if let Some(budget) = budget.filter(|_| reason == GapReason::Late && !tight) {
+            Self::late(reading, from, budget);
+        }
+    }
+
+    /// Checks that what is given up as late was waited for.
+    fn late(reading: &Reading, from: u64, budget: Duration) {
+        let stage = &reading.stage;
+        let ledger = stage.ledger.borrow();
+        let passed = ledger.passed(&reading.suspects(), &reading.track, from);
+        if let Some(passed) = passed.filter(|passed| stage.now() < passed.saturating_add(budget)) {
+            let waited = stage.now() - passed;
+            reading.violate(
+                from,
+                &format!("was given up after {waited:?}, where {budget:?} were to be waited"),
+            );
+        }
     }
 
     /// The track came to its end at `boundary`, or the range that was asked for did.
