@@ -88,7 +88,7 @@ export class TrackSubscriber extends Handle<TrackSubscriberEventMap> {
 		return closed;
 	}
 
-	/** The sequence after the last group, once the publisher finished the track. */
+	/** The sequence after the last group, once the publisher finished the track or all up to `groupEnd` was given out. */
 	get finished(): Promise<number> {
 		const finished = this.#state.lanes.finished();
 		finished.catch(() => undefined);

@@ -37,7 +37,16 @@ export const RecordType = {
 } as const;
 
 /** Reasons of a gap by their number in a record. */
-export const GAP_REASONS: readonly GapReason[] = ["late", "reset", "declared", "jump", "full", "expired", "ended"];
+export const GAP_REASONS: readonly GapReason[] = [
+	"late",
+	"reset",
+	"declared",
+	"jump",
+	"full",
+	"expired",
+	"ended",
+	"refused",
+];
 
 /** Records by index, for a reader that keeps frames where they arrived and looks at them later, or never. */
 export class Batch {

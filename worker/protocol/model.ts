@@ -34,9 +34,9 @@ export interface SubscriptionData {
 	 * long as the publisher keeps groups (`cacheMs` of the track).
 	 */
 	maxLatencyMs?: number;
-	/** First group wanted; absent: the live edge. */
+	/** First group wanted, whoever else watches; absent: the live edge. */
 	groupStart?: number;
-	/** Last group wanted, inclusive; absent: no end. */
+	/** Last group wanted, inclusive: a read by sequence ends there. Absent: no end. */
 	groupEnd?: number;
 	/** Hold frames up to this long so that more travel in one message. Default 0. Local, never sent. */
 	batchMs?: number;
@@ -51,9 +51,10 @@ export interface SubscriptionData {
  * - `full`: more than 16 MiB wait behind them, which is what the worker holds back for one reader.
  * - `expired`: they came, and left the cache of the track before they were read.
  * - `ended`: the track is over without them.
+ * - `refused`: they are part of the range that was asked for, and could not be had: they are gone, or the version cannot fetch.
  * - `lagged`: they came, and gave way because the page let 1024 groups lie unread.
  */
-export type GapReason = "late" | "reset" | "declared" | "jump" | "full" | "expired" | "ended" | "lagged";
+export type GapReason = "late" | "reset" | "declared" | "jump" | "full" | "expired" | "ended" | "refused" | "lagged";
 
 /** Groups that are not given out by a read in order. */
 export interface GapData {

@@ -150,6 +150,7 @@ mod tests {
             (GapReason::Full, "full"),
             (GapReason::Expired, "expired"),
             (GapReason::Ended, "ended"),
+            (GapReason::Refused, "refused"),
         ];
         let mut batch = Batch::default();
         for (number, (reason, name)) in reasons.into_iter().enumerate() {
@@ -160,7 +161,7 @@ mod tests {
             assert_eq!((record[0], field(8), field(24)), (7, 3.0, 5.0));
             assert_eq!(field(16), number as f64);
         }
-        assert_eq!(batch.frames(), 7);
+        assert_eq!(batch.frames(), 8);
         assert_eq!(batch.payload_bytes(), 0);
     }
 

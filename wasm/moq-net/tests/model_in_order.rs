@@ -521,6 +521,7 @@ fn the_words_for_reasons_are_stable() {
         (GapReason::Jump, "jump"),
         (GapReason::Full, "full"),
         (GapReason::Expired, "expired"),
+        (GapReason::Refused, "refused"),
         (GapReason::Ended, "ended"),
     ];
     for (reason, word) in words {

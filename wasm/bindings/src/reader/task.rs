@@ -299,7 +299,11 @@ impl Task {
             Ok(None) => {
                 let boundary = match subscriber.poll_finished(waiter) {
                     Poll::Ready(Ok(boundary)) => Some(boundary),
-                    _ => None,
+                    // The range is over, and the track goes on.
+                    _ => {
+                        let end = subscriber.subscription().group_end;
+                        end.and_then(|end| end.checked_add(1))
+                    }
                 };
                 self.finish(boundary, Bytes::new());
                 false

@@ -56,6 +56,10 @@ impl GroupConsumer {
         }
     }
 
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Bytes that a reader who took the first `sent` keeps from being dropped, about.
     pub(crate) fn pending(&self, sent: usize) -> usize {
         self.shared.channel.read().pending(sent)

@@ -1,6 +1,10 @@
 //! Asking for a track.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use kio::Pending;
 
@@ -17,6 +21,9 @@ use crate::{
     },
     peaks::Peak,
 };
+
+/// How long a track without a group may take to show one before it counts as empty.
+const EMPTY: Duration = Duration::from_secs(1);
 
 /// A track as its readers see it, possibly before its publisher has confirmed it.
 #[derive(Clone)]
@@ -79,6 +86,56 @@ impl TrackConsumer {
     /// The highest sequence that was ever published live, held or not.
     pub fn latest(&self) -> Option<u64> {
         self.channel.read().latest
+    }
+
+    /// The sequence of the newest group, whether or not anybody is subscribed: a subscription of the lowest priority finds out, which
+    /// ends with the first group. `None` on a track that has none: one that has ended, or that brings none within a second of being
+    /// confirmed.
+    ///
+    /// # Errors
+    /// What the request was rejected with, the abort error, or [`Error::Dropped`].
+    pub fn newest(&self) -> impl Future<Output = Result<Option<u64>>> + use<> {
+        let track = self.clone();
+        // Who asks for it along with a subscription does not count.
+        let watched = self.shared.aggregate().is_some();
+        async move { track.find_newest(watched).await }
+    }
+
+    async fn find_newest(&self, watched: bool) -> Result<Option<u64>> {
+        let (known, over) = {
+            let state = self.channel.read();
+            (state.latest, state.boundary.is_some())
+        };
+        if over || (watched && known.is_some()) {
+            return Ok(known);
+        }
+        let subscriber = self.subscribe(None)?.await?;
+        let runtime = self.shared.runtime();
+        // What is newer than what is known comes as soon as the publisher hears of the subscription.
+        let wait = match known {
+            Some(_) => runtime.limits().reorder_wait,
+            None => EMPTY,
+        };
+        let mut timer = runtime.sleep(wait);
+        kio::wait(|waiter| {
+            if let Poll::Ready(Err(error)) = subscriber.poll_finished(waiter) {
+                return Poll::Ready(Err(error));
+            }
+            let found = self.channel.poll(waiter, |state| {
+                match state.latest != known || state.boundary.is_some() {
+                    true => Poll::Ready(state.latest),
+                    false => Poll::Pending,
+                }
+            });
+            if let Poll::Ready(Ok(latest)) = found {
+                return Poll::Ready(Ok(latest));
+            }
+            let over = timer
+                .as_mut()
+                .poll(&mut Context::from_waker(waiter.waker()));
+            over.map(|()| Ok(known))
+        })
+        .await
     }
 
     /// A group from the cache. Never waits and asks nobody; an aborted group counts as absent.

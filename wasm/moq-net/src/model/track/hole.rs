@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// A run of sequences that are not there to be delivered.
-struct Hole {
-    to: u64,
+pub(super) struct Hole {
+    pub(super) to: u64,
     /// When something came after the first of them that might still come; `None` when that is too long ago to be known.
-    since: Option<Instant>,
+    pub(super) since: Option<Instant>,
 }
 
 impl State {
@@ -41,6 +41,11 @@ impl State {
         if !ask.bounds.contains(next) {
             return Ok(Step::Wait(None));
         }
+        if ask.first.is_some()
+            && let Some(sequence) = self.ahead(cursor, next, ask)
+        {
+            return Ok(Step::Fetch(sequence));
+        }
         if let Some(group) = self.due(cursor, next) {
             cursor.go_to(next.checked_add(1));
             return Ok(Step::Group(group));
@@ -63,7 +68,7 @@ impl State {
     }
 
     /// Whether what is missing stays missing.
-    const fn is_over(&self) -> bool {
+    pub(super) const fn is_over(&self) -> bool {
         self.boundary.is_some() && (self.settled || self.orphaned)
     }
 
@@ -106,11 +111,13 @@ impl State {
     }
 
     /// The group of this sequence, if it can be delivered.
-    fn due(&self, cursor: &Ordered, sequence: u64) -> Option<Arc<group::Shared>> {
+    pub(super) fn due(&self, cursor: &Ordered, sequence: u64) -> Option<Arc<group::Shared>> {
         let held = cursor.held.get(&sequence).map(Pin::group);
         // A group that was reset may have come again.
         let cached = self.cache.get(sequence).map(|cached| &cached.group);
-        let mut groups = [held, cached].into_iter().flatten();
+        let asked = cursor.backfill.lowest(sequence);
+        let asked = asked.filter(|group| group.sequence == sequence);
+        let mut groups = [held, cached, asked].into_iter().flatten();
         groups.find(|group| !group.is_aborted()).cloned()
     }
 
@@ -124,13 +131,15 @@ impl State {
             visible.map(|cached| &cached.group)
         };
         let healthy = |group: &&Arc<group::Shared>| !group.is_aborted();
+        let fetched = cursor.backfill.lowest(next).filter(healthy);
         let after = lower(held().find(healthy), cached().find(healthy));
+        let after = lower(after, fetched);
         // Something after it that came and was reset is as good a reason not to wait for ever, but what was reset before it is none.
         let open = self.first_open(next);
         let passed = |group: &&Arc<group::Shared>| group.sequence > open;
         let since = lower(held().find(passed), cached().find(passed))
-            .or_else(|| lower(held().next(), cached().next()))
-            .map(|group| group.arrived);
+            .or_else(|| lower(held().next(), cached().next()));
+        let since = lower(since, fetched).map(|group| group.arrived);
         let newest = self.latest.filter(|latest| *latest >= next);
         let (to, since) = match (after, newest, self.boundary) {
             (Some(after), ..) => (after.sequence - 1, since),
@@ -145,7 +154,17 @@ impl State {
 
     /// Decides what becomes of a hole.
     fn judge(&self, cursor: &mut Ordered, next: u64, hole: &Hole, ask: &Ask<'_>) -> Step {
+        if ask.first.is_some()
+            && let Some(step) = self.backfill(cursor, next, hole, ask)
+        {
+            return step;
+        }
+        let refused = cursor.backfill.is_refused(next);
+        // Nothing below the lowest group of a range that comes by itself comes much later than that.
+        let lowest = || self.came.lowest(ask.floor());
         let reason = match self.explanation(next, hole.to) {
+            _ if refused && self.is_lost(next, hole.to, ask) => GapReason::Refused,
+            None if refused && lowest().is_none_or(|lowest| hole.to < lowest) => GapReason::Refused,
             Some(reason) => reason,
             None if kio::fault::mutant("impatient") => GapReason::Late,
             None if self.is_over() => GapReason::Ended,
@@ -173,7 +192,7 @@ impl State {
     }
 
     /// Pins what waits behind a hole.
-    fn hold_back(&self, cursor: &mut Ordered, next: u64, ask: &Ask<'_>) {
+    pub(super) fn hold_back(&self, cursor: &mut Ordered, next: u64, ask: &Ask<'_>) {
         let from = cursor.scanned;
         for (arrival, cached) in self.cache.since(from) {
             if cursor.is_full(ask) {
@@ -199,7 +218,7 @@ impl State {
     }
 
     /// Why none of these can come any more, if that is known of all of them.
-    fn explanation(&self, from: u64, to: u64) -> Option<GapReason> {
+    pub(super) fn explanation(&self, from: u64, to: u64) -> Option<GapReason> {
         let mut reason = None;
         let mut next = Some(from);
         while let Some(sequence) = next.filter(|next| *next <= to) {

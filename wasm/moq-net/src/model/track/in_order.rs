@@ -12,7 +12,7 @@ use std::{
 
 use kio::Waiter;
 
-use super::cursor::Bounds;
+use super::{backfill::Backfill, cursor::Bounds};
 use crate::{
     Instant, Limits, Runtime, Sleep,
     map::Map,
@@ -59,6 +59,8 @@ pub enum GapReason {
     Expired,
     /// The track is over without them.
     Ended,
+    /// They were asked for, because they are part of the range of the subscription, and could not be had.
+    Refused,
 }
 
 impl GapReason {
@@ -71,6 +73,7 @@ impl GapReason {
             Self::Jump => "jump",
             Self::Full => "full",
             Self::Expired => "expired",
+            Self::Refused => "refused",
             Self::Ended => "ended",
         }
     }
@@ -93,7 +96,9 @@ pub(super) struct Ordered {
     pub(super) next: Position,
     /// Groups behind a hole, by sequence.
     pub(super) held: Map<u64, Pin>,
-    /// Bytes of them.
+    /// What a range brings besides.
+    pub(super) backfill: Backfill,
+    /// Bytes of those behind a hole.
     bytes: usize,
     /// Those of them that may still grow.
     growing: Vec<u64>,
@@ -136,6 +141,8 @@ pub(super) enum Step {
     Group(Arc<group::Shared>),
     Gap(Gap),
     End,
+    /// This group is to be asked for.
+    Fetch(u64),
     /// Something has to happen first, or this time to come.
     Wait(Option<Instant>),
 }
@@ -161,18 +168,20 @@ impl Ordered {
     pub(super) fn go_to(&mut self, next: Option<u64>) {
         self.next = next.map_or(Position::Over, Position::At);
         self.waiting = false;
+        self.backfill.go_on();
     }
 
     /// Lets go of groups that have been delivered or passed by, with no lock held.
     pub(super) fn release(&mut self) {
-        let passed = |sequence: u64| match self.next {
-            Position::Start => false,
-            Position::At(next) => sequence < next,
-            Position::Over => true,
+        let next = match self.next {
+            Position::Start => return,
+            Position::At(next) => Some(next),
+            Position::Over => None,
         };
+        self.backfill.release(next);
         loop {
             let first = self.held.iter().next().map(|(sequence, _)| *sequence);
-            let Some(first) = first.filter(|first| passed(*first)) else {
+            let Some(first) = first.filter(|first| next.is_none_or(|next| *first < next)) else {
                 return;
             };
             let pin = self.held.remove(&first);

@@ -1,5 +1,6 @@
 //! Tracks: a sequence of groups under one name.
 
+mod backfill;
 mod cache;
 mod consumer;
 mod cursor;

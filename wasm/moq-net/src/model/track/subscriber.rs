@@ -10,14 +10,14 @@ use bytes::Bytes;
 use kio::Waiter;
 
 use super::{
-    InOrder, InOrderStats, Shared, Subscription, TrackInfo,
+    InOrder, InOrderStats, Shared, Subscription, TrackConsumer, TrackInfo,
     cursor::{Arrivals, Bounds},
     in_order::{Ask, Ordered, Step},
     state::State,
     subscription::Entry,
 };
 use crate::{
-    Error, Result, Timestamp,
+    Error, Fetch, Instant, Result, Timestamp,
     map::Map,
     model::{
         gauges::{Kind, Live},
@@ -42,6 +42,10 @@ pub struct TrackSubscriber {
     next: Option<u64>,
     /// `next_in_order`.
     ordered: Ordered,
+    /// When it began.
+    since: Instant,
+    /// A range with an end needs to know whether it lies behind the live edge: a wish for the newest group, until one comes.
+    edge: Option<Entry>,
     /// `read_frame`: the smallest sequence it may read (`None` as above), and the groups it waits for.
     frame_next: Option<u64>,
     reading: Map<u64, GroupConsumer>,
@@ -65,6 +69,7 @@ impl TrackSubscriber {
     pub(crate) fn new(shared: Arc<Shared>, entry: Arc<Entry>, info: TrackInfo) -> Self {
         let channel = shared.channel.consume();
         let live = Live::new(shared.runtime(), Kind::Consumer);
+        let since = shared.runtime().now();
         Self {
             shared,
             channel,
@@ -74,6 +79,8 @@ impl TrackSubscriber {
             arrivals: Arrivals::default(),
             next: Some(0),
             ordered: Ordered::default(),
+            since,
+            edge: None,
             frame_next: Some(0),
             reading: Map::new(),
             datagram_next: 0,
@@ -221,12 +228,14 @@ impl TrackSubscriber {
     /// `cache` of the track) has passed since a later one came; those behind it are kept meanwhile. One that is given up is
     /// reported once, in its place. `None` after the last group of the subscription or the track.
     ///
-    /// A reader without a `group_start` begins where the publisher says that it begins, or with the first group once no older one
+    /// A reader with a `group_start` is given the groups from there on whoever else reads: those that are not in the cache are asked
+    /// for, no further ahead than `fetches` groups and `reorder_bytes`. A reader without one begins where the publisher says that it begins, or with the first group once no older one
     /// has come for `reorder_wait`.
     ///
     /// # Errors
     /// The abort error.
     pub fn poll_next_in_order(&mut self, waiter: &Waiter) -> Poll<Result<Option<InOrder>>> {
+        self.ordered.backfill.poll(waiter);
         loop {
             let wish = self.entry.wish();
             let ask = Ask {
@@ -249,19 +258,61 @@ impl TrackSubscriber {
                         }
                         step => Poll::Ready(step),
                     });
+            let step = flatten_poll(step);
             self.ordered.release();
             let Poll::Ready(step) = step else {
+                let deadline = match deadline {
+                    Some(deadline) => Some(deadline),
+                    None => self.find_edge(&wish),
+                };
                 let runtime = self.shared.runtime();
                 ready!(self.ordered.poll_timer(deadline, runtime, waiter));
                 continue;
             };
+            let step = step?;
+            if let Step::Fetch(sequence) = step {
+                self.fetch(sequence, wish.priority, waiter);
+                continue;
+            }
             self.ordered.disarm();
-            return Poll::Ready(Ok(match flatten(step)? {
+            return Poll::Ready(Ok(match step {
                 Step::Group(group) => Some(InOrder::Group(self.open(group))),
                 Step::Gap(gap) => Some(InOrder::Gap(gap)),
-                Step::End | Step::Wait(_) => None,
+                Step::End | Step::Wait(_) | Step::Fetch(_) => None,
             }));
         }
+    }
+
+    /// Asks for a group of the range.
+    fn fetch(&mut self, sequence: u64, priority: u8, waiter: &Waiter) {
+        let runtime = self.shared.runtime();
+        let retry = runtime.now() + runtime.limits().reorder_wait;
+        let track = TrackConsumer::new(self.shared.clone());
+        let fetch = track.fetch_group(sequence, Fetch::default().with_priority(priority));
+        if self.ordered.backfill.ask(sequence, fetch, retry, waiter) {
+            self.ordered.backfill.poll(waiter);
+        }
+    }
+
+    /// Asks for the newest group where the end of the range may hide that it is past. When to do so, until then.
+    fn find_edge(&mut self, wish: &Subscription) -> Option<Instant> {
+        let unknown = {
+            let state = self.channel.read();
+            state.latest.is_none() && state.boundary.is_none() && state.abort.is_none()
+        };
+        if !unknown || wish.group_end.is_none() {
+            self.edge = None;
+            return None;
+        }
+        let runtime = self.shared.runtime();
+        let due = self.since + runtime.limits().reorder_wait;
+        if self.edge.is_none() && runtime.now() < due {
+            return Some(due);
+        }
+        let wish = Subscription::default();
+        self.edge
+            .get_or_insert_with(|| Entry::new(&self.shared, wish));
+        None
     }
 
     /// Waits for the next group in sequence; see [`poll_next_in_order`](Self::poll_next_in_order).
