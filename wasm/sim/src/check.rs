@@ -144,18 +144,20 @@ impl Reader {
                 Next::End => return Ok(()),
             };
             let sequence = group.sequence();
+            // A range may be fetched, and a fetch is answered by the publication of its moment.
+            let fetched = self.told.start.is_some();
             let mut rng = rng.fork(sequence);
             let reading = self.reading.clone();
             // Some read one after the other, as pages do.
             if self.order == Order::Complete && rng.chance(50) {
-                let whole = reading::group(&reading, group, &mut rng, false).await;
+                let whole = reading::group(&reading, group, &mut rng, fetched).await;
                 if whole.is_ok() {
                     self.delivered.insert(sequence);
                 }
                 continue;
             }
             self.groups.push(Box::pin(async move {
-                let whole = reading::group(&reading, group, &mut rng, false).await;
+                let whole = reading::group(&reading, group, &mut rng, fetched).await;
                 (sequence, whole.is_ok())
             }));
         }
