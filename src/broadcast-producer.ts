@@ -109,7 +109,7 @@ export class BroadcastProducer extends Handle<BroadcastProducerEventMap> {
 	announce(): void {
 		this.#anchor.check();
 		if (!this.#isOffered) throw usage("the broadcast answers a request: it is announced nowhere");
-		// What was made before it in this turn is there when somebody hears of it.
+		// What was made before it in this turn is there when a peer hears of it.
 		this.#anchor.make("announceBroadcast", { broadcast: this.#anchor.id });
 	}
 

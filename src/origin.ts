@@ -85,7 +85,7 @@ export class Origin extends Handle {
 
 	/**
 	 * A new broadcast, announced under `path`, at once unless `announce` is false; with `hops` where it came from elsewhere, so that it
-	 * goes nowhere twice. What is made of it in the same turn is there when somebody hears of it. A refusal rejects its `closed`: an
+	 * goes nowhere twice. What is made of it in the same turn is there when a peer hears of it. A refusal rejects its `closed`: an
 	 * UnauthorizedError, or kind `duplicate` when it has passed this origin.
 	 * @throws UsageError naming the option that is wrong.
 	 */

@@ -114,7 +114,7 @@ fn ninety_tracks_are_served_at_once_again_and_again() {
             }
             assert!(took < Duration::from_secs(1), "{took:?}");
             drop(read);
-            // The relay gives up what nobody reads.
+            // The relay gives up what no reader wants.
             world.net.executor.advance(Duration::from_secs(6));
         }
     }

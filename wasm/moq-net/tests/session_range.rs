@@ -185,7 +185,7 @@ fn the_newest_group_is_found_and_an_empty_track_is_said_to_be() {
         assert!(took <= Duration::from_secs(2), "{version}: {took:?}");
         stage.write(&net, 0..4);
         assert_eq!(newest(), Some(3), "{version}");
-        // Nobody watches any more: it is asked for anew.
+        // No reader is left: it is asked for anew.
         stage.write(&net, [4]);
         assert_eq!(newest(), Some(4), "{version}");
         let _watching = stage.subscribe(&net, wish());

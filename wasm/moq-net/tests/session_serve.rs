@@ -386,7 +386,7 @@ fn a_reset_subscription_fails_the_track_with_its_reason() {
         (0x36, Error::NotFound),
         (0x34, Error::Old),
         (0x47, Error::App(7)),
-        // Whoever sends may say that it is cancelled; for a reader it is gone.
+        // The sender may say that it is cancelled; for a reader it is gone.
         (0x00, Error::Dropped),
         (0x01, Error::Dropped),
         (0x03, Error::Dropped),

@@ -102,7 +102,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     };
     Ok(tokio::select! {
         served = served => served,
-        // Whoever says it twice does not want to wait.
+        // A second signal does not want to wait.
         () = async { stopped().await; stopped().await } => Ok(()),
     }?)
 }

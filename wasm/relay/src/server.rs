@@ -95,7 +95,7 @@ impl Server {
         self.run_and_drain(stop, Duration::ZERO).await
     }
 
-    /// Serves until `stop` resolves. From then on nobody is let in; those who are here are told, and after `drain` those
+    /// Serves until `stop` resolves. From then on no client is let in; those that are here are told, and after `drain` those
     /// who are still here are closed as [`GoingAway`](moq_net::Error::GoingAway).
     ///
     /// # Errors
@@ -141,7 +141,7 @@ impl Server {
     }
 }
 
-/// Turns everybody away: who comes to a relay that ends should not wait for an answer.
+/// Refuses every client: one that comes to a relay that ends should not wait for an answer.
 async fn refuse(endpoint: &quinn::Endpoint) {
     while let Some(incoming) = endpoint.accept().await {
         incoming.refuse();

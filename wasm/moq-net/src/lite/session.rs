@@ -274,7 +274,7 @@ impl<T: wt::Session> Link<T> {
         within(&self.runtime, limit, future, Error::Timeout).await
     }
 
-    /// As [`Self::deadline`], for something that whoever waits for it should hear the name of.
+    /// As [`Self::deadline`], for something whose name belongs into the error.
     ///
     /// # Errors
     /// Its own, or [`Error::Late`].

@@ -50,7 +50,7 @@ enum Asked {
 enum Obstacle {
     /// Too many requests wait: not before this time.
     Full(Instant),
-    /// Nobody serves old groups.
+    /// No handler serves old groups.
     Unserved,
 }
 
