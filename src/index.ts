@@ -17,11 +17,7 @@ export type {
 	TrackInfoData as TrackInfo,
 	Version,
 } from "../worker/protocol/model.ts";
-export { Announcement, AnnounceStream } from "./announced.ts";
-export { BroadcastConsumer } from "./broadcast-consumer.ts";
-export { type BroadcastOptions, BroadcastProducer, type BroadcastProducerEventMap } from "./broadcast-producer.ts";
-export { BroadcastRequest, type DynamicOptions, OriginDynamic } from "./broadcast-request.ts";
-export { type ConnectOptions, connect } from "./connect.ts";
+export { type ConnectOptions, connect } from "./connect/connect.ts";
 export {
 	type Bandwidth,
 	type CloseInfo,
@@ -29,8 +25,9 @@ export {
 	type ConnectionEventMap,
 	type ConnectionState,
 	type ConnectionStats,
-} from "./connection.ts";
-export { Dynamic, type DynamicHandler, type RequestSource } from "./dynamic.ts";
+} from "./connect/connection.ts";
+export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./connect/runtime.ts";
+export type { Token } from "./connect/token.ts";
 export {
 	CancelledError,
 	ClosedError,
@@ -47,26 +44,33 @@ export {
 	WorkerCrashedError,
 	WorkerError,
 	WorkerLoadError,
-} from "./error.ts";
-export type { TypedEventTarget } from "./events.ts";
-export { Datagram, Frame, Payload } from "./frame.ts";
-export { FrameProducer } from "./frame-producer.ts";
-export { GroupConsumer } from "./group-consumer.ts";
-export { GroupProducer } from "./group-producer.ts";
-export { GroupRequest, TrackDynamic } from "./group-request.ts";
-export { Handle, type Held } from "./handle.ts";
+} from "./handle/error.ts";
+export type { TypedEventTarget } from "./handle/events.ts";
+export { Handle, type Held } from "./handle/handle.ts";
+export { Pending, type PendingStart, type PendingStatus, type WaitOptions } from "./handle/pending.ts";
+export { type Answerable, DynamicRequest } from "./handle/question.ts";
+export type { RejectReason } from "./handle/reason.ts";
 export type { WorkerSource } from "./link/spawn.ts";
 export type { WasmSource } from "./link/wasm.ts";
-export { Origin, Publication } from "./origin.ts";
-export type { FrameData, WriteOptions } from "./payload.ts";
-export { Pending, type PendingStart, type PendingStatus, type WaitOptions } from "./pending.ts";
-export { type Answerable, DynamicRequest } from "./question.ts";
-export type { FrameStream } from "./reader/frame-stream.ts";
-export type { SubscriberStats } from "./reader/gap.ts";
-export type { RejectReason } from "./reason.ts";
-export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./runtime.ts";
-export type { Token } from "./token.ts";
-export { type FetchOptions, PendingSubscription, TrackConsumer } from "./track-consumer.ts";
-export { type FrameInit, TrackProducer, type TrackProducerEventMap } from "./track-producer.ts";
-export { BroadcastDynamic, TrackRequest } from "./track-request.ts";
-export { TrackSubscriber, type TrackSubscriberEventMap } from "./track-subscriber.ts";
+export { Announcement, AnnounceStream } from "./model/announced.ts";
+export { BroadcastConsumer } from "./model/broadcast-consumer.ts";
+export {
+	type BroadcastOptions,
+	BroadcastProducer,
+	type BroadcastProducerEventMap,
+} from "./model/broadcast-producer.ts";
+export { BroadcastRequest, type DynamicOptions, OriginDynamic } from "./model/broadcast-request.ts";
+export { Dynamic, type DynamicHandler, type RequestSource } from "./model/dynamic.ts";
+export { Datagram, Frame, Payload } from "./model/frame.ts";
+export { FrameProducer } from "./model/frame-producer.ts";
+export { GroupConsumer } from "./model/group-consumer.ts";
+export { GroupProducer } from "./model/group-producer.ts";
+export { GroupRequest, TrackDynamic } from "./model/group-request.ts";
+export { Origin, Publication } from "./model/origin.ts";
+export type { FrameData, WriteOptions } from "./model/payload.ts";
+export { type FetchOptions, PendingSubscription, TrackConsumer } from "./model/track-consumer.ts";
+export { type FrameInit, TrackProducer, type TrackProducerEventMap } from "./model/track-producer.ts";
+export { BroadcastDynamic, TrackRequest } from "./model/track-request.ts";
+export { TrackSubscriber, type TrackSubscriberEventMap } from "./model/track-subscriber.ts";
+export type { FrameStream } from "./read/frame-stream.ts";
+export type { SubscriberStats } from "./read/gap.ts";

@@ -5,8 +5,8 @@ import { asErrorData } from "./failure.ts";
 import { Host } from "./host/host.ts";
 import { startRender } from "./media/render.ts";
 import type { BootMessage, CoreInit, InitMessage, WasmLocator } from "./protocol/boot.ts";
-import { serveControl } from "./protocol/comlink.ts";
 import { BUILD_VERSION } from "./protocol/version.ts";
+import { serveControl } from "./rpc/comlink.ts";
 import { dial } from "./transport/dial.ts";
 
 const tell = (message: BootMessage) => self.postMessage(message);

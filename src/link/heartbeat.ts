@@ -1,5 +1,5 @@
 import { HEARTBEAT_MISSES, HEARTBEAT_MS } from "../../worker/protocol/limits.ts";
-import { failure, type MoqError } from "../error.ts";
+import { failure, type MoqError } from "../handle/error.ts";
 
 /** What a heartbeat needs from its link. */
 export interface Patient {

@@ -1,7 +1,7 @@
-import { type ControlClient, controlClient } from "../../worker/protocol/comlink.ts";
 import { type ControlApi, type Id, isCommand } from "../../worker/protocol/control.ts";
 import { CLOSE_DEADLINE_MS, MAX_PENDING_CALLS, MAX_QUEUED_CALLS } from "../../worker/protocol/limits.ts";
-import { errorFromUnknown, failure, type MoqError } from "../error.ts";
+import { type ControlClient, controlClient } from "../../worker/rpc/comlink.ts";
+import { errorFromUnknown, failure, type MoqError } from "../handle/error.ts";
 import { CallQueue } from "./call-queue.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { WorkerSource } from "./spawn.ts";

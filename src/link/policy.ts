@@ -1,4 +1,4 @@
-import { failure } from "../error.ts";
+import { failure } from "../handle/error.ts";
 
 /** Watches what the content security policy of the page refuses while a worker is started. */
 export interface PolicyWatch {

@@ -1,4 +1,4 @@
-import { failure, usage } from "../error.ts";
+import { failure, usage } from "../handle/error.ts";
 import { trusted } from "./policy.ts";
 
 /** Where the worker comes from, when not from next to this file. A function may be called again for another role. */

@@ -1,7 +1,7 @@
 import type { BootMessage, InitMessage } from "../../worker/protocol/boot.ts";
 import { START_DEADLINE_MS } from "../../worker/protocol/limits.ts";
 import { BUILD_VERSION } from "../../worker/protocol/version.ts";
-import { errorFrom, failure, type MoqError, type VersionMismatchError } from "../error.ts";
+import { errorFrom, failure, type MoqError, type VersionMismatchError } from "../handle/error.ts";
 import { type PolicyWatch, watchPolicy } from "./policy.ts";
 import type { Spawned } from "./spawn.ts";
 

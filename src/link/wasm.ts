@@ -1,5 +1,5 @@
 import type { WasmLocator } from "../../worker/protocol/boot.ts";
-import { failure, usage } from "../error.ts";
+import { failure, usage } from "../handle/error.ts";
 
 /** Where the wasm comes from, when not from next to the worker. */
 export type WasmSource = URL | string | Response | WebAssembly.Module | BufferSource;

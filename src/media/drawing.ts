@@ -1,8 +1,8 @@
 import type { RoleRenderInit } from "../../worker/protocol/boot.ts";
 import type { RenderEvent, RenderRequest } from "../../worker/protocol/media.ts";
 import { BUILD_VERSION } from "../../worker/protocol/version.ts";
-import { Anchor } from "../anchor.ts";
-import { failure, MoqError, usage } from "../error.ts";
+import { Anchor } from "../handle/anchor.ts";
+import { failure, MoqError, usage } from "../handle/error.ts";
 import { Heartbeat } from "../link/heartbeat.ts";
 import type { Link } from "../link/link.ts";
 import { spawn } from "../link/spawn.ts";

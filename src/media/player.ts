@@ -7,12 +7,12 @@ import type {
 	PlayerStats,
 	PlayingRendition,
 } from "../../worker/protocol/media.ts";
-import { Anchor } from "../anchor.ts";
-import { record, text } from "../argument.ts";
-import { type Connection, originOf } from "../connection.ts";
-import { disposeBy } from "../dispose.ts";
-import { type ClosedError, errorFrom, failure, type MoqError, usage } from "../error.ts";
-import { TypedEventTarget } from "../events.ts";
+import { type Connection, originOf } from "../connect/connection.ts";
+import { Anchor } from "../handle/anchor.ts";
+import { record, text } from "../handle/argument.ts";
+import { disposeBy } from "../handle/dispose.ts";
+import { type ClosedError, errorFrom, failure, type MoqError, usage } from "../handle/error.ts";
+import { TypedEventTarget } from "../handle/events.ts";
 import { type Drawing, startDrawing } from "./drawing.ts";
 
 /** What a {@link Player} needs. */

@@ -1,10 +1,10 @@
 import type { PublisherEvent, PublisherState, PublisherStats } from "../../worker/protocol/media.ts";
-import { Anchor } from "../anchor.ts";
-import { oneOf, record, text } from "../argument.ts";
-import { type Connection, originOf } from "../connection.ts";
-import { disposeBy } from "../dispose.ts";
-import { errorFrom, type MoqError } from "../error.ts";
-import { TypedEventTarget } from "../events.ts";
+import { type Connection, originOf } from "../connect/connection.ts";
+import { Anchor } from "../handle/anchor.ts";
+import { oneOf, record, text } from "../handle/argument.ts";
+import { disposeBy } from "../handle/dispose.ts";
+import { errorFrom, type MoqError } from "../handle/error.ts";
+import { TypedEventTarget } from "../handle/events.ts";
 
 /** What a {@link Publisher} needs. */
 export interface PublisherOptions {

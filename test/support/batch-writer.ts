@@ -1,7 +1,7 @@
-import { BATCH_HEADER_BYTES, GAP_REASONS, RECORD_BYTES, RecordType } from "../../worker/protocol/batch.ts";
 import type { ErrorData } from "../../worker/protocol/error.ts";
 import type { GapReason } from "../../worker/protocol/model.ts";
 import type { ReaderEvent } from "../../worker/protocol/port.ts";
+import { BATCH_HEADER_BYTES, GAP_REASONS, RECORD_BYTES, RecordType } from "../../worker/rpc/batch.ts";
 
 interface Entry {
 	type: number;

@@ -1,12 +1,12 @@
 import { expect } from "vitest";
+import { makeRuntime, type Runtime } from "../../src/connect/runtime.ts";
 import { Link } from "../../src/link/link.ts";
-import { makeRuntime, type Runtime } from "../../src/runtime.ts";
 import type { Core } from "../../worker/core/core.ts";
 import type { OpenTransport } from "../../worker/core/transport.ts";
 import { Host } from "../../worker/host/host.ts";
-import { serveControl } from "../../worker/protocol/comlink.ts";
 import type { DialData } from "../../worker/protocol/control.ts";
 import type { Version } from "../../worker/protocol/model.ts";
+import { serveControl } from "../../worker/rpc/comlink.ts";
 import { startCore } from "./core.ts";
 import { memoryPair } from "./memory-transport.ts";
 

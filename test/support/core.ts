@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import type { AnnounceListener, AnnounceRecord, Handle, Sink } from "../../worker/core/api.ts";
 import { Core } from "../../worker/core/core.ts";
-import { type BatchRecord, readBatch } from "../../worker/protocol/batch.ts";
 import type { ErrorData } from "../../worker/protocol/error.ts";
+import { type BatchRecord, readBatch } from "../../worker/rpc/batch.ts";
 
 const file = new URL("../../wasm/bindings/pkg/core_bg.wasm", import.meta.url);
 

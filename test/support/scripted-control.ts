@@ -1,8 +1,8 @@
-import { ClosedError } from "../../src/error.ts";
+import { makeRuntime, type Runtime } from "../../src/connect/runtime.ts";
+import { ClosedError } from "../../src/handle/error.ts";
 import { Link } from "../../src/link/link.ts";
-import { makeRuntime, type Runtime } from "../../src/runtime.ts";
-import { serveControl } from "../../worker/protocol/comlink.ts";
 import { type BatchedCall, CONTROL_METHODS, type ControlApi, type Refusal } from "../../worker/protocol/control.ts";
+import { serveControl } from "../../worker/rpc/comlink.ts";
 
 /** One call the page made, to be answered by the test. */
 export interface ScriptedCall<Args = Record<string, unknown>> {

@@ -42,7 +42,7 @@ export interface PendingSubscription extends Operation<TrackInfoData> {
 export interface Sink {
 	/**
 	 * At most once per turn of the core. The buffer is the sink's to keep or transfer; its format is
-	 * `worker/protocol/batch.ts`. `frames` and `bytes` are the credit it used up.
+	 * `worker/rpc/batch.ts`. `frames` and `bytes` are the credit it used up.
 	 */
 	batch(buffer: ArrayBuffer, frames: number, bytes: number): void;
 	/** Exactly once and last, unless the handle was freed first: then never. Absent error: a clean end. */

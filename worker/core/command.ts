@@ -1,8 +1,8 @@
 /** Reads the packed commands of one poll and hands them out. The format is `wasm/bindings/src/command.rs`. */
 
-import { BATCH_HEADER_BYTES, RECORD_BYTES as BATCH_RECORD_BYTES } from "../protocol/batch.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import type { AnnounceEvent } from "../protocol/model.ts";
+import { BATCH_HEADER_BYTES, RECORD_BYTES as BATCH_RECORD_BYTES } from "../rpc/batch.ts";
 import type { AnnounceListener, Sink } from "./api.ts";
 import type { Memory } from "./memory.ts";
 import type { Outcome } from "./operation.ts";

@@ -1,7 +1,7 @@
 import type { CoreApi, Handle } from "../core/api.ts";
-import { readBatch } from "../protocol/batch.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import type { SubscriptionData } from "../protocol/model.ts";
+import { readBatch } from "../rpc/batch.ts";
 
 /** What a subscribed track gives, in the order it arrived. `gid` names a group inside this subscription. */
 export interface TrackReaderEvents {

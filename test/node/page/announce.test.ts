@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { NotFoundError, UsageError } from "../../../src/error.ts";
+import { NotFoundError, UsageError } from "../../../src/handle/error.ts";
 import { type CorePage, joined } from "../../support/core-page.ts";
 
 const TRACKS = 200;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
-import { controlClient, serveControl } from "../../../worker/protocol/comlink.ts";
 import type { ControlApi } from "../../../worker/protocol/control.ts";
+import { controlClient, serveControl } from "../../../worker/rpc/comlink.ts";
 
 class Victim {
 	pings = 0;

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { DroppedError, NotFoundError, TransportError, UsageError } from "../../../src/error.ts";
+import { DroppedError, NotFoundError, TransportError, UsageError } from "../../../src/handle/error.ts";
 import type { Announcement, BroadcastConsumer } from "../../../src/index.ts";
 import type { Version } from "../../../worker/protocol/model.ts";
 import { CorePage, joined } from "../../support/core-page.ts";

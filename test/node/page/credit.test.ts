@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Credit } from "../../../src/reader/credit.ts";
+import { Credit } from "../../../src/read/credit.ts";
 import { READ_FRAMES_MAX } from "../../../worker/protocol/limits.ts";
 
 /** A worker that sends whatever it may, and a clock in the test's hands. */

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
-import type { Connection } from "../../../src/connection.ts";
-import { NotFoundError } from "../../../src/error.ts";
+import type { Connection } from "../../../src/connect/connection.ts";
+import { NotFoundError } from "../../../src/handle/error.ts";
 import { CorePage, joined } from "../../support/core-page.ts";
 import { memoryPair } from "../../support/memory-transport.ts";
 

@@ -6,7 +6,7 @@ import {
 	UsageError,
 	WorkerCrashedError,
 	WorkerError,
-} from "../../../src/error.ts";
+} from "../../../src/handle/error.ts";
 import { HEARTBEAT_MS, MAX_PENDING_CALLS, MAX_QUEUED_CALLS } from "../../../worker/protocol/limits.ts";
 import { ScriptedPage, settled } from "../../support/scripted-control.ts";
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { anchorOf } from "../../../src/anchor.ts";
+import { anchorOf } from "../../../src/handle/anchor.ts";
 import { CONTROL_METHODS } from "../../../worker/protocol/control.ts";
 import { CorePage } from "../../support/core-page.ts";
 

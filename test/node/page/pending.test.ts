@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
-import { CancelledError, TimeoutError, UsageError } from "../../../src/error.ts";
-import { Pending } from "../../../src/pending.ts";
+import { CancelledError, TimeoutError, UsageError } from "../../../src/handle/error.ts";
+import { Pending } from "../../../src/handle/pending.ts";
 
 test("awaiting, then twice and Promise.all all give the same object", async () => {
 	const value = { some: "thing" };

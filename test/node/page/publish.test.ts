@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { BroadcastProducer } from "../../../src/broadcast-producer.ts";
-import { ClosedError, type MoqError, UsageError } from "../../../src/error.ts";
-import type { TrackProducer } from "../../../src/track-producer.ts";
+import { ClosedError, type MoqError, UsageError } from "../../../src/handle/error.ts";
+import type { BroadcastProducer } from "../../../src/model/broadcast-producer.ts";
+import type { TrackProducer } from "../../../src/model/track-producer.ts";
 import { WRITE_BACKLOG, WRITE_WINDOW } from "../../../worker/protocol/limits.ts";
 import type { TrackInfoData } from "../../../worker/protocol/model.ts";
 import type { WriterEvent, WriterRequest, WriteStep } from "../../../worker/protocol/port.ts";

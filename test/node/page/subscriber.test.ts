@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
-import { ClosedError, DroppedError, MoqError, UsageError } from "../../../src/error.ts";
+import { ClosedError, DroppedError, MoqError, UsageError } from "../../../src/handle/error.ts";
 import type { Gap } from "../../../src/index.ts";
-import type { TrackConsumer } from "../../../src/track-consumer.ts";
-import type { TrackSubscriber } from "../../../src/track-subscriber.ts";
+import type { TrackConsumer } from "../../../src/model/track-consumer.ts";
+import type { TrackSubscriber } from "../../../src/model/track-subscriber.ts";
 import { READ_WINDOW, UNREAD_GROUPS } from "../../../worker/protocol/limits.ts";
 import type { ReaderEvent, ReaderRequest } from "../../../worker/protocol/port.ts";
 import { BatchWriter } from "../../support/batch-writer.ts";

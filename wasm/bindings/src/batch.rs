@@ -1,4 +1,4 @@
-//! A batch of frames for one reader. The layout is `worker/protocol/batch.ts`; the worker adds the eight-byte header
+//! A batch of frames for one reader. The layout is `worker/rpc/batch.ts`; the worker adds the eight-byte header
 //! and copies the payload pieces behind the records.
 
 use bytes::Bytes;
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_gap_costs_as_much_as_a_group_and_names_its_reason_by_number() {
-        // In the order of GAP_REASONS in worker/protocol/batch.ts.
+        // In the order of GAP_REASONS in worker/rpc/batch.ts.
         let reasons = [
             (GapReason::Late, "late"),
             (GapReason::Reset, "reset"),

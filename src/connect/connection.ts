@@ -1,0 +1,317 @@
+import type { DialData } from "../../worker/protocol/control.ts";
+import type { BandwidthData, CloseData, SessionStatsData, Version } from "../../worker/protocol/model.ts";
+import type { ConnectedData, ConnectionEvent, ConnectionRequest } from "../../worker/protocol/port.ts";
+import { Anchor, anchorOf } from "../handle/anchor.ts";
+import * as argument from "../handle/argument.ts";
+import { keeping } from "../handle/collected.ts";
+import { disposeBy } from "../handle/dispose.ts";
+import { errorFrom, errorFromUnknown, type MoqError, usage } from "../handle/error.ts";
+import { TypedEventTarget } from "../handle/events.ts";
+import { Pending, type WaitOptions } from "../handle/pending.ts";
+import type { Link } from "../link/link.ts";
+import type { AnnounceStream } from "../model/announced.ts";
+import type { BroadcastConsumer } from "../model/broadcast-consumer.ts";
+import { type BroadcastOptions, type BroadcastProducer, warnUnheard } from "../model/broadcast-producer.ts";
+import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "../model/broadcast-request.ts";
+import type { DynamicHandler } from "../model/dynamic.ts";
+import type { Origin } from "../model/origin.ts";
+import { askToken, type Token } from "./token.ts";
+
+/** Session codes below belong to the protocol. */
+const FIRST_APP_CODE = 64;
+
+/** How far a connection is. */
+export type ConnectionState = "connected" | "closed";
+
+/** How a connection ended: the code and text that it was closed with, by either side. */
+export type CloseInfo = CloseData;
+
+/** What the peer says the connection can carry; a member is absent where it does not say. */
+export type Bandwidth = BandwidthData;
+
+/** Figures of a connection. */
+export type ConnectionStats = SessionStatsData;
+
+/** Events of a {@link Connection}: a `CustomEvent` whose `detail` is of this type. */
+export interface ConnectionEventMap {
+	/** The new state. */
+	statechange: ConnectionState;
+	/** The peer asks us to move to this address (empty: to the same one). The connection follows by itself where it may. */
+	goaway: { uri: string };
+	/** The connection was lost, with the cause. A close by either side is no error. */
+	error: MoqError;
+}
+
+/** For other entry points of this package: what is behind an origin of a connection. @throws UsageError, or why it is over. */
+export function originOf(connection: Connection, half: "publish" | "consume"): Anchor {
+	if (!(connection instanceof Connection)) throw usage("connection is not a Connection of this library");
+	return anchorOf(connection[half], half);
+}
+
+/** The outcome of a connect on its way, in the worker and here. */
+interface Made {
+	anchor: Anchor;
+	port: MessagePort;
+	url: string;
+	publish: Origin;
+	consume: Origin;
+	/** The origin that ends with the connection. */
+	own: Anchor | undefined;
+	connected: ConnectedData;
+	token?: Token | undefined;
+}
+
+/** Connect by way of `link`. The origins are those of the caller, or `own`: made for this connection. `token` is for further dials. */
+export let openConnection: (
+	link: Link,
+	dial: DialData,
+	by: { publish: Origin; consume: Origin; own: Origin | undefined; token?: Token | undefined },
+	options: WaitOptions | undefined,
+) => Pending<Connection>;
+
+/** One way to a relay. Listen to "statechange" and "error". */
+export class Connection extends TypedEventTarget<ConnectionEventMap> {
+	/** Offered to the peer. */
+	readonly publish: Origin;
+	/** Filled by the peer. */
+	readonly consume: Origin;
+	/**
+	 * Resolves when either side closed the connection without an error (code 0); rejects with what else ended it: kind
+	 * `app` when the peer closed with a code of its own. Never raises an unhandled rejection.
+	 */
+	readonly closed: Promise<CloseInfo>;
+	readonly #anchor: Anchor;
+	readonly #port: MessagePort;
+	readonly #token: Token | undefined;
+	/** Stops what is under way for the connection. */
+	readonly #over = new AbortController();
+	readonly #estimates = new Set<(estimate: Bandwidth | undefined) => void>();
+	#url: string;
+	#connected: ConnectedData;
+	#estimate: Bandwidth | undefined;
+	#state: ConnectionState = "connected";
+	/** What this side closed it with. */
+	#said: Pick<CloseInfo, "code" | "reason"> = {};
+
+	private constructor({ anchor, port, url, publish, consume, own, connected, token }: Made) {
+		super();
+		this.#port = port;
+		this.#token = token;
+		this.#anchor = anchor;
+		this.#url = url;
+		this.#connected = connected;
+		this.publish = publish;
+		this.consume = consume;
+		this.closed = new Promise((resolve, reject) => {
+			port.onmessage = ({ data }: MessageEvent<ConnectionEvent>) => {
+				if (data.type !== "closed") this.#event(data);
+				else if (data.error) anchor.fail(errorFrom(data.error));
+				else {
+					resolve(data.close ?? { local: false });
+					anchor.close();
+				}
+			};
+			anchor.onEnd((error) => {
+				port.onmessage = null;
+				port.close();
+				if (error) reject(error);
+				else resolve({ ...this.#said, local: true });
+				if (error) own?.fail(error);
+				else own?.close();
+				this.#ended(error);
+			});
+		});
+		this.closed.catch(() => undefined);
+		anchor.hold(this);
+		// What was found or announced through an origin needs the connections that join it to peers.
+		keeping(publish, this);
+		keeping(consume, this);
+	}
+
+	static {
+		openConnection = (link, data, by, options) =>
+			new Pending((resolve, reject) => {
+				const publish = anchorOf(by.publish, "publish", link);
+				const consume = anchorOf(by.consume, "consume", link);
+				const own = by.own && anchorOf(by.own, "origin");
+				const dial = typeof by.token === "function" ? { ...data, asksToken: true } : data;
+				const { port1, port2 } = new MessageChannel();
+				const anchor = new Anchor(link, "connection");
+				const args = { connection: anchor.id, dial, publish: publish.id, consume: consume.id, port: port2 };
+				const url = new URL(dial.url);
+				const address = url.origin + url.pathname;
+				link.call("connect", args, {
+					resolve: (connected) => {
+						if (anchor.isLive) resolve(new Connection({ anchor, port: port1, url: address, ...by, own, connected }));
+					},
+					reject: (error) => {
+						port1.close();
+						anchor.fail(error);
+						reject(error);
+					},
+				});
+				return () => {
+					port1.close();
+					anchor.withdraw();
+				};
+			}, options);
+	}
+
+	/** The address of the relay, without token and query. It changes when the connection follows a relay that goes away. */
+	get url(): string {
+		return this.#url;
+	}
+
+	/** The version both sides agreed on. */
+	get version(): Version {
+		return this.#connected.version;
+	}
+
+	/** The transport that won. */
+	get transport(): "webtransport" | "websocket" {
+		return this.#connected.transport;
+	}
+
+	/** Why the other transport lost, when both were tried. */
+	get lost(): string | undefined {
+		return this.#connected.lost;
+	}
+
+	/**
+	 * What the peer says the connection can carry: the newest estimate there is, then each that differs, until the connection ends.
+	 * What nobody reads in time is replaced. Versions before 03 have none, and not every relay gives one.
+	 */
+	get bandwidth(): ReadableStream<Bandwidth> {
+		let newest = this.#estimate;
+		let wake: (() => void) | undefined;
+		const hear = (estimate: Bandwidth | undefined) => {
+			newest = estimate ?? newest;
+			wake?.();
+		};
+		return new ReadableStream<Bandwidth>(
+			{
+				start: () => {
+					if (this.#anchor.isLive) this.#estimates.add(hear);
+				},
+				pull: async (controller) => {
+					while (!newest && this.#anchor.isLive) await new Promise<void>((resolve) => (wake = resolve));
+					if (newest) controller.enqueue(newest);
+					else controller.close();
+					newest = undefined;
+				},
+				cancel: () => {
+					this.#estimates.delete(hear);
+					wake?.();
+				},
+			},
+			{ highWaterMark: 0 },
+		);
+	}
+
+	/** "connected" until the connection ends. */
+	get state(): ConnectionState {
+		return this.#state;
+	}
+
+	/** What the peer announces under `prefix`, now and later. */
+	announced(prefix?: string): AnnounceStream {
+		return this.consume.announced(prefix);
+	}
+
+	/** The broadcast at `path` if it is announced now; rejects with a NotFoundError at once when it is not. */
+	requestBroadcast(path: string, options?: WaitOptions): Pending<BroadcastConsumer> {
+		return this.consume.requestBroadcast(path, options);
+	}
+
+	/** Waits until `path` is announced. */
+	waitForBroadcast(path: string, options?: WaitOptions): Pending<BroadcastConsumer> {
+		return this.consume.waitForBroadcast(path, options);
+	}
+
+	/** A new broadcast, announced to the peer under `path`, as {@link Origin.createBroadcast}. */
+	createBroadcast(path: string, options?: BroadcastOptions): BroadcastProducer {
+		return this.publish.createBroadcast(path, options);
+	}
+
+	/** Serve paths that nobody announces, to the peer: with a handler, or by asking the result for requests. */
+	dynamic(handler?: DynamicHandler<BroadcastRequest>, options?: DynamicOptions): OriginDynamic {
+		return this.publish.dynamic(handler, options);
+	}
+
+	/** Figures of the connection, as fresh as a round trip to the worker. */
+	stats(options?: WaitOptions): Pending<ConnectionStats> {
+		const connection = this.#anchor.id;
+		return this.#anchor.wait("connectionStats", () => ({ connection }), options);
+	}
+
+	/**
+	 * Close with a code (0: nothing is wrong; an application's own are 64…2^32−1) and a text for the peer.
+	 * @throws UsageError for a code that belongs to the protocol.
+	 */
+	close(code = 0, reason = ""): void {
+		argument.whole("code", code, 0xffff_ffff);
+		if (code > 0 && code < FIRST_APP_CODE) throw usage(`code must be 0, or from ${FIRST_APP_CODE} on`);
+		argument.text("reason", reason);
+		if (!this.#anchor.isLive) return;
+		const { link, id } = this.#anchor;
+		this.#said = reason ? { code, reason } : { code };
+		// The worker frees the session when the peer was told; nobody waits for that here.
+		link.call("closeConnection", { connection: id, code, reason }, { reject: () => undefined });
+		this.#anchor.close();
+	}
+
+	/** `close()`, for `using`; present where the engine has the symbol. */
+	declare [Symbol.dispose]: () => void;
+
+	#event(event: Exclude<ConnectionEvent, { type: "closed" }>): void {
+		switch (event.type) {
+			case "goaway":
+				this.emit("goaway", { uri: event.uri });
+				return;
+			case "token":
+				void this.#answerToken();
+				return;
+			case "moved":
+				this.#url = event.url;
+				this.#connected = event.connected;
+				return;
+			case "unheard":
+				warnUnheard(this.#anchor.link, event.broadcast, this.#url);
+				return;
+			case "bandwidth": {
+				const { type: _, ...estimate } = event;
+				this.#estimate = estimate;
+				for (const hear of this.#estimates) hear(estimate);
+				return;
+			}
+			default:
+				event satisfies never;
+		}
+	}
+
+	/** Give the worker a token for another dial. It goes nowhere else. */
+	async #answerToken(): Promise<void> {
+		const answer: ConnectionRequest = { type: "token" };
+		try {
+			const token = await askToken(this.#token, this.#over.signal);
+			if (token !== undefined) answer.token = token;
+		} catch (error) {
+			const { kind, message } = errorFromUnknown(error);
+			answer.error = { kind, message };
+		}
+		// Without effect once the connection has ended.
+		this.#port.postMessage(answer);
+	}
+
+	#ended(error: MoqError | undefined): void {
+		if (this.#state === "closed") return;
+		this.#state = "closed";
+		this.#over.abort();
+		for (const hear of this.#estimates) hear(undefined);
+		this.#estimates.clear();
+		this.emit("statechange", this.#state);
+		if (error) this.emit("error", error);
+	}
+}
+
+disposeBy(Connection, "close");
