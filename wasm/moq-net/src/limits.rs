@@ -47,6 +47,8 @@ pub struct Limits {
     /// How long a reader in order that does not know where its track begins waits for an older group than the first, and for a
     /// missing group of a track that carries datagrams.
     pub reorder_wait: Duration,
+    /// How long it waits for one where the publisher has yet to say where the track begins.
+    pub start_wait: Duration,
     /// Bytes of groups that wait to be sent to one session. Above it the oldest of them is reset with `CacheFull`, for that
     /// session only.
     pub viewer_bytes: usize,
@@ -176,6 +178,7 @@ impl Limits {
             reorder_bytes: 16 * MIB,
             reorder_gap: 1024,
             reorder_wait: Duration::from_millis(100),
+            start_wait: Duration::from_secs(2),
             control_message: 64 * KIB,
             announce_init: MIB,
             viewer_bytes: 32 * MIB,

@@ -167,6 +167,82 @@ fn a_relay_passes_on_a_burst_that_comes_newest_first() {
 }
 
 #[test]
+fn a_relay_passes_on_where_a_track_begins() {
+    // START comes before the first group, or is late itself.
+    for (version, told) in [Version::Lite05, Version::Lite06, Version::Lite07Wip]
+        .into_iter()
+        .flat_map(|version| [(version, true), (version, false)])
+    {
+        let net = Net::new();
+        let up = Upstream::new(&net, version);
+        let (_announce, _room) = up.announce();
+        let viewer = net.origin(3);
+        let (to, from) = (End::subscribe(&viewer), End::publish(&up.origin));
+        let _down = net.connect(version, &to, &from);
+        let reader = net.executor.spawn({
+            let origin = viewer.consume();
+            async move {
+                let room = origin.announced_broadcast(&path("room")).await.unwrap();
+                room.track("v").unwrap().subscribe(page()).unwrap().await
+            }
+        });
+        net.executor.run_until_idle();
+        up.answer_track();
+        let (mut stream, _) = up.answer_subscribe();
+        let mut reader = net.executor.run_until(reader).unwrap();
+        let send = |sequence: u8| {
+            let bytes = up.group(0, sequence) + &up.frame(&format!("message {sequence}"));
+            up.raw.uni_fin(&bytes);
+        };
+        let start = "00 01 00";
+        if told {
+            stream.write(start);
+        }
+        send(1);
+        // By more than a reader waits that does not know where a track begins.
+        let early = net
+            .executor
+            .run_for(Duration::from_millis(400), reader.next_in_order());
+        assert!(early.is_none(), "{version}: {early:?}");
+        if !told {
+            stream.write(start);
+        }
+        net.executor.advance(Duration::from_millis(400));
+        send(0);
+        match version {
+            Version::Lite07Wip => stream.write("01 02 02 02"),
+            _ => stream.write("01 01 02"),
+        }
+        stream.fin();
+        assert_eq!(read(&net, &mut reader), messages(0, 2), "{version} {told}");
+    }
+}
+
+#[test]
+fn a_publisher_that_does_not_say_where_it_begins_is_waited_for_two_seconds() {
+    let net = Net::new();
+    let up = Upstream::new(&net, Version::Lite06);
+    let (_announce, room) = up.announce();
+    let reader = net.executor.spawn({
+        let track = room.track("v").unwrap();
+        async move { track.subscribe(page()).unwrap().await }
+    });
+    net.executor.run_until_idle();
+    up.answer_track();
+    let (_stream, _) = up.answer_subscribe();
+    let mut reader = net.executor.run_until(reader).unwrap();
+    up.raw.uni_fin(&(up.group(0, 7) + &up.frame("message 7")));
+    let mut next = |wait| {
+        let next = net
+            .executor
+            .run_for(Duration::from_millis(wait), reader.next_in_order());
+        next.is_some()
+    };
+    assert!(!next(1_900));
+    assert!(next(200));
+}
+
+#[test]
 fn a_viewer_that_joins_hears_the_live_edge_within_150_ms() {
     for version in Version::ALL {
         for numbering in [0, 5000] {

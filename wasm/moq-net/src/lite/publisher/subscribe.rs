@@ -265,10 +265,12 @@ impl<T: wt::Session> Serving<'_, T> {
         }
     }
 
-    /// Where the subscription begins, once that is clear.
+    /// Where the subscription begins, once that is clear. Where all that is fresh is sent, that is the first group found; a
+    /// subscriber that found none is told where the track begins, or it would not wait for a first group that is late.
     fn poll_start(&mut self, waiter: &Waiter) -> Poll<u64> {
-        let settles =
-            self.link.version.starts_at_latest() && self.preferences.group_start.is_none();
+        let whole = self.order.is_ordered() && !self.subscriber.found_groups();
+        let settles = (self.link.version.starts_at_latest() || whole)
+            && self.preferences.group_start.is_none();
         match (settles, self.first) {
             (true, _) => self.subscriber.poll_start(waiter),
             (false, Some(first)) => Poll::Ready(first),

@@ -243,6 +243,13 @@ impl<T: wt::Session> Running<'_, T> {
         let limit = link.runtime.limits().control_timeout;
         self.registration
             .set_priority(self.sent.subscription.priority);
+        if link.version.has_subscribe_end()
+            && self.preferences().group_start.is_none()
+            && let Some(track) = self.registration.track()
+        {
+            // A first group that is late looks like the middle of a track until SUBSCRIBE_START has come, behind other data.
+            track.declare_start(Start::Awaited);
+        }
         send.put(&ControlType::Subscribe)?;
         send.put(&Subscribe {
             id: self.registration.id(),

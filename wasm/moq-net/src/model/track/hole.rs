@@ -96,7 +96,11 @@ impl State {
             }
             _ => {}
         }
-        let delay = ask.budget.min(ask.limits().reorder_wait);
+        let patience = match declared {
+            Some(Start::Awaited) => ask.limits().start_wait,
+            _ => ask.limits().reorder_wait,
+        };
+        let delay = ask.budget.min(patience);
         match (lowest, self.boundary) {
             (Some(lowest), _) if lowest == floor || self.is_over() => Ok(lowest),
             (Some(lowest), _) => {

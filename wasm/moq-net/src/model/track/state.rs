@@ -52,6 +52,8 @@ pub(crate) struct State {
 /// Where a publisher said that it begins with what it sends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Start {
+    /// It will say so.
+    Awaited,
     /// Nothing below comes.
     Floor(u64),
     /// This group comes, and perhaps some below.

@@ -168,6 +168,11 @@ impl TrackSubscriber {
         Poll::Ready(Ok(flatten(group)?.map(|group| self.open(group))))
     }
 
+    /// Whether the track had groups when this subscriber came.
+    pub(crate) fn found_groups(&self) -> bool {
+        self.entry.joined.is_some()
+    }
+
     /// The lowest group that comes, as soon as that is clear.
     pub(crate) fn poll_start(&mut self, waiter: &Waiter) -> Poll<u64> {
         loop {
