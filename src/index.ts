@@ -9,23 +9,20 @@ export type { WorkerStats } from "../worker/protocol/control.ts";
 export type { ErrorData, ErrorKind, ErrorScope } from "../worker/protocol/error.ts";
 export type {
 	AnnounceEvent,
+	BandwidthData as Bandwidth,
 	BroadcastInfoData as BroadcastInfo,
+	CloseData as CloseInfo,
 	CoreStats,
 	GapData as Gap,
 	GapReason,
+	SessionStatsData as ConnectionStats,
 	SubscriptionData as Subscription,
 	TrackInfoData as TrackInfo,
 	Version,
 } from "../worker/protocol/model.ts";
 export { type ConnectOptions, connect } from "./connect/connect.ts";
-export {
-	type Bandwidth,
-	type CloseInfo,
-	Connection,
-	type ConnectionEventMap,
-	type ConnectionState,
-	type ConnectionStats,
-} from "./connect/connection.ts";
+export { Connection, type ConnectionEventMap, type ConnectionState } from "./connect/connection.ts";
+export type { DialOptions } from "./connect/options.ts";
 export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./connect/runtime.ts";
 export type { Token } from "./connect/token.ts";
 export {

@@ -1,10 +1,10 @@
 import { type Pending, running } from "../handle/pending.ts";
 import type { Connection } from "./connection.ts";
-import { type ConnectOptions as BaseOptions, dialData } from "./options.ts";
+import { type DialOptions, dialData } from "./options.ts";
 import { loadRuntime, type Runtime } from "./runtime.ts";
 
 /** Options of {@link connect}. */
-export interface ConnectOptions extends BaseOptions {
+export interface ConnectOptions extends DialOptions {
 	/** The worker to use. Default: one that all connections of the page without this option share. */
 	runtime?: Runtime;
 }

@@ -1,5 +1,10 @@
 import type { DialData } from "../../worker/protocol/control.ts";
-import type { BandwidthData, CloseData, SessionStatsData, Version } from "../../worker/protocol/model.ts";
+import type {
+	BandwidthData as Bandwidth,
+	CloseData as CloseInfo,
+	SessionStatsData as ConnectionStats,
+	Version,
+} from "../../worker/protocol/model.ts";
 import type { ConnectedData, ConnectionEvent, ConnectionRequest } from "../../worker/protocol/port.ts";
 import { Anchor, anchorOf } from "../handle/anchor.ts";
 import * as argument from "../handle/argument.ts";
@@ -22,15 +27,6 @@ const FIRST_APP_CODE = 64;
 
 /** How far a connection is. */
 export type ConnectionState = "connected" | "closed";
-
-/** How a connection ended: the code and text that it was closed with, by either side. */
-export type CloseInfo = CloseData;
-
-/** What the peer says the connection can carry; a member is absent where it does not say. */
-export type Bandwidth = BandwidthData;
-
-/** Figures of a connection. */
-export type ConnectionStats = SessionStatsData;
 
 /** Events of a {@link Connection}: a `CustomEvent` whose `detail` is of this type. */
 export interface ConnectionEventMap {

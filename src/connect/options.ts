@@ -6,8 +6,8 @@ import type { WaitOptions } from "../handle/pending.ts";
 import type { Origin } from "../model/origin.ts";
 import type { Token } from "./token.ts";
 
-/** Options of `connect`. */
-export interface ConnectOptions extends WaitOptions {
+/** Options of {@link Runtime.connect}. */
+export interface DialOptions extends WaitOptions {
 	/** Offered to the peer. Default: one fresh origin for both directions, which ends with the connection. */
 	publish?: Origin;
 	/** Filled with what the peer announces. Default: the same fresh origin. */
@@ -55,7 +55,7 @@ function address(name: string, value: unknown, schemes: readonly string[]): URL 
 }
 
 /** Everything about the way to the peer that can be known without asking anybody. */
-export function dialData(url: string | URL, options: ConnectOptions): DialData {
+export function dialData(url: string | URL, options: DialOptions): DialData {
 	argument.record("the options", options);
 	const target = address("url", url, ["https:", "http:"]);
 	target.hash = "";

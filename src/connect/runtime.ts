@@ -9,7 +9,7 @@ import { startWorker } from "../link/start.ts";
 import { type WasmSource, wasmLocator } from "../link/wasm.ts";
 import { makeOrigin, type Origin } from "../model/origin.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { type ConnectOptions, dialData, withToken } from "./options.ts";
+import { type DialOptions, dialData, withToken } from "./options.ts";
 import { askToken } from "./token.ts";
 
 /** Options of {@link loadRuntime}. */
@@ -62,7 +62,7 @@ export class Runtime {
 	}
 
 	/** Connect to a relay by way of this worker. */
-	connect(url: string | URL, options: ConnectOptions = {}): Pending<Connection> {
+	connect(url: string | URL, options: DialOptions = {}): Pending<Connection> {
 		return running(() => {
 			if (this.#link.dead) throw this.#link.dead;
 			const dial = dialData(url, options);
@@ -86,7 +86,7 @@ export class Runtime {
 	/** `close()`, for `await using`; present where the engine has the symbol. */
 	declare [Symbol.asyncDispose]: () => Promise<void>;
 
-	async #connect(dial: DialData, options: ConnectOptions, signal: AbortSignal): Promise<Connection> {
+	async #connect(dial: DialData, options: DialOptions, signal: AbortSignal): Promise<Connection> {
 		const asked = await askToken(options.token, signal);
 		const shared = options.publish && options.consume ? undefined : makeOrigin(this.#link);
 		const publish = options.publish ?? shared;

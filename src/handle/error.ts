@@ -47,58 +47,72 @@ export class MoqError extends Error {
 
 /** This side stopped it: `cancel()` or an aborted signal. Its `cause` is the reason that was given there. */
 export class CancelledError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "CancelledError";
 }
 /** It never existed, or nobody can serve it. */
 export class NotFoundError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "NotFoundError";
 }
 /** It existed, and its owner is gone without finishing it: closed, crashed, or without network. */
 export class DroppedError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "DroppedError";
 }
 /** The handle, group, track or connection is closed. */
 export class ClosedError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "ClosedError";
 }
 /** A deadline passed: one of this library, whose message names what was waited for, one of the peer, or that of a signal. */
 export class TimeoutError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "TimeoutError";
 }
 /** The path or the token does not allow it. */
 export class UnauthorizedError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "UnauthorizedError";
 }
 /** The peer broke a rule of the protocol. */
 export class ProtocolError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "ProtocolError";
 }
 /** No common version, or the negotiated one cannot do this. */
 export class VersionError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "VersionError";
 }
 /** The network connection failed or was lost. */
 export class TransportError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "TransportError";
 }
 /** The call was wrong; the message names the argument or option. */
 export class UsageError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "UsageError";
 }
 /** The worker is the problem. */
 export class WorkerError extends MoqError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "WorkerError";
 }
 /** The worker or the wasm could not be loaded. */
 export class WorkerLoadError extends WorkerError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "WorkerLoadError";
 }
 /** The worker died or stopped answering. */
 export class WorkerCrashedError extends WorkerError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "WorkerCrashedError";
 }
 /** Page, worker and wasm are not from the same build. */
 export class VersionMismatchError extends WorkerError {
+	/** Name of the class, which stays as it is in minified code. */
 	override readonly name: string = "VersionMismatchError";
 }
 

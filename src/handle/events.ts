@@ -6,6 +6,7 @@ export interface TypedEventTarget<Events extends object> {
 		listener: ((event: CustomEvent<Events[Name]>) => void) | null,
 		options?: AddEventListenerOptions | boolean,
 	): void;
+	/** As of an EventTarget. */
 	addEventListener(
 		type: string,
 		listener: EventListenerOrEventListenerObject | null,
@@ -18,6 +19,7 @@ export interface TypedEventTarget<Events extends object> {
 		listener: ((event: CustomEvent<Events[Name]>) => void) | null,
 		options?: EventListenerOptions | boolean,
 	): void;
+	/** As of an EventTarget. */
 	removeEventListener(
 		type: string,
 		listener: EventListenerOrEventListenerObject | null,

@@ -3,7 +3,9 @@ import { TypedEventTarget } from "./events.ts";
 
 /** What is behind a {@link Handle}; made by the library. */
 export interface Held {
+	/** As {@link Handle.closed}. */
 	readonly closed: Promise<void>;
+	/** As {@link Handle.close}. */
 	close(): void;
 }
 

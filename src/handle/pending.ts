@@ -101,6 +101,7 @@ export class Pending<T> implements PromiseLike<T> {
 		this.#abandon(failure("cancelled", message, reason));
 	}
 
+	/** As of a promise. */
 	// biome-ignore lint/suspicious/noThenProperty: a Pending is awaited, that is its purpose.
 	then<A = T, B = never>(
 		onfulfilled?: ((value: T) => A | PromiseLike<A>) | null,

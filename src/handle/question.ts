@@ -10,7 +10,9 @@ type Answer = "rejectRequest" | "acceptBroadcast" | "acceptTrack" | "acceptGroup
 
 /** What is behind a {@link DynamicRequest}; made by the library. */
 export interface Answerable extends Held {
+	/** As {@link DynamicRequest.reject}. */
 	reject(reason: RejectReason): void;
+	/** As {@link DynamicRequest.unused}. */
 	unused(options: WaitOptions | undefined): Pending<void>;
 	/** Closed when this is collected. */
 	hold(owner: object): void;

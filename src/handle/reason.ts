@@ -12,14 +12,20 @@ const REJECTIONS = [
 	"dropped",
 	"cancelled",
 	"going-away",
-] as const satisfies readonly ErrorKind[];
+] as const satisfies readonly Extract<RejectReason, string>[];
 
 /**
  * What the other end is told: a code of the application's own (0…65535), which arrives as the `code` of an error of kind `app`; a kind of
  * error; or an error as this library throws it, so that one can be passed on. An error of a kind that means nothing there is told
  * as `dropped`, and so is `cancelled`: that is for a reader alone to say.
  */
-export type RejectReason = number | (typeof REJECTIONS)[number] | MoqError;
+export type RejectReason =
+	| number
+	| Extract<
+			ErrorKind,
+			"not-found" | "unauthorized" | "unsupported" | "timeout" | "dropped" | "cancelled" | "going-away"
+	  >
+	| MoqError;
 
 /** Highest application code that fits the wire. */
 const MAX_CODE = 0xffff;

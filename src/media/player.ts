@@ -39,6 +39,7 @@ export interface DrawnDetail {
 	overtaken: number;
 	/** Size of the picture, pixels. */
 	width: number;
+	/** Size of the picture, pixels. */
 	height: number;
 }
 

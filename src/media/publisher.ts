@@ -22,6 +22,7 @@ export interface EncoderInfo {
 	codec: string;
 	/** Pixels. */
 	width: number;
+	/** Pixels. */
 	height: number;
 	/** Frames per second. */
 	framerate: number;

@@ -14,6 +14,7 @@ export type DynamicHandler<Request> = (request: Request) => unknown;
 export interface RequestSource<Request> extends Held {
 	/** Whether `close` was called. */
 	readonly isClosed: boolean;
+	/** As {@link Dynamic.next}. */
 	next(options?: WaitOptions): Pending<Request>;
 	/** Closed when this is collected. */
 	hold(owner: object): void;

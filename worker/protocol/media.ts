@@ -53,7 +53,9 @@ export interface PlayerStats {
 
 /** What the core worker did in a span of time, whatever the page was doing. */
 export interface PlayerReport {
+	/** Pictures received in the span. */
 	received: number;
+	/** Pictures decoded in the span. */
 	decoded: number;
 	/** Longest time without a decoded picture inside the span, ms; the whole span when there was none. */
 	longestGapMs: number;
@@ -61,13 +63,17 @@ export interface PlayerReport {
 
 /** The rendition that plays. */
 export interface PlayingRendition {
+	/** As in the catalog: the name of its track. */
 	name: string;
 	/** Codec string the decoder was configured with. */
 	codec: string;
+	/** How its frames are packed. */
 	container: "legacy" | "loc" | "cmaf";
 	/** Pixels, where the catalog says. */
 	width?: number;
+	/** Pixels, where the catalog says. */
 	height?: number;
+	/** Pictures per second, where the catalog says. */
 	framerate?: number;
 }
 
@@ -191,6 +197,7 @@ export interface PublisherStats {
 	captured: number;
 	/** Pictures the encoder gave out. */
 	encoded: number;
+	/** Bytes of them. */
 	encodedBytes: number;
 	/** Pictures left out because the encoder was behind. */
 	dropped: number;

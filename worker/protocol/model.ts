@@ -115,7 +115,7 @@ export type RequestData = BroadcastAsked | TrackAsked | GroupAsked;
 /** Why a request is rejected: a code of the application (0…65535), or a kind that says something to a peer. */
 export type Rejection = { code: number } | { kind: ErrorKind };
 
-/** What the peer says the connection can carry. */
+/** What the peer says the connection can carry; a member is absent where it does not say. */
 export interface BandwidthData {
 	/** Smoothed round-trip time. */
 	rttMs?: number;
