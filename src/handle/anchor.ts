@@ -21,8 +21,9 @@ export class Anchor implements Mourner {
 	readonly id: Id;
 	readonly #noun: string;
 	readonly #ending = new Ending();
-	/** Calls that wait for an answer, to be told of the end. */
-	readonly #waits = new Set<(error: MoqError) => void>();
+	/** Calls that wait for an answer, to be told of the end; each keeps the user's object, which must not end by being collected. */
+	readonly #waits = new Map<(error: MoqError) => void, object | undefined>();
+	#owner: WeakRef<object> | undefined;
 	/** Handles that end with this one. */
 	readonly #bound = new Set<Anchor>();
 	#boundTo: Set<Anchor> | undefined;
@@ -39,6 +40,7 @@ export class Anchor implements Mourner {
 	/** Make `owner` known to {@link anchorOf}; `leak` is what a collected, unclosed owner costs, if worth a warning. */
 	hold(owner: object, leak?: string): void {
 		anchors.set(owner, this);
+		this.#owner = new WeakRef(owner);
 		closeWhenCollected(owner, this, leak);
 	}
 
@@ -120,7 +122,7 @@ export class Anchor implements Mourner {
 				withdraw();
 				reject(error);
 			};
-			this.#waits.add(fail);
+			this.#waits.set(fail, this.#owner?.deref());
 			link.call(name, call, {
 				// An answer that crossed the withdrawal names something the worker has let go of.
 				resolve: (result) => this.#waits.delete(fail) && resolve(map(result, id)),
@@ -142,7 +144,7 @@ export class Anchor implements Mourner {
 		this.link.leave(this);
 		closed(this);
 		this.#boundTo?.delete(this);
-		for (const fail of this.#waits) fail(this.#ending.reason(this.#closed));
+		for (const fail of [...this.#waits.keys()]) fail(this.#ending.reason(this.#closed));
 		for (const anchor of this.#bound) {
 			if (error) anchor.fail(error);
 			else anchor.close();

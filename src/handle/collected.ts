@@ -25,6 +25,11 @@ export function keeping<T extends object>(owner: T, ...needed: object[]): T {
 	return owner;
 }
 
+/** `owner` is in use until `waiting` settles. */
+export function inUse<T>(owner: object, waiting: Promise<T>): Promise<T> {
+	return waiting.finally(() => owner);
+}
+
 let registry: FinalizationRegistry<Leak> | undefined;
 const warned = new Set<string>();
 

@@ -2,6 +2,8 @@ import { Pending, type WaitOptions } from "./pending.ts";
 
 /** Someone who waits for the next item. */
 interface Waiter<T> {
+	/** What the read is of, and must not end by being collected. */
+	owner?: object | undefined;
 	resolve(item: T): void;
 	reject(error: unknown): void;
 }
@@ -53,10 +55,10 @@ export class Line<T> {
 	/**
 	 * The cancellable form of a read: `take` returns an item or undefined when there is none yet, and throws when there
 	 * never will be; `wake`, if any, is called after the reader got in line; `map` makes what the caller
-	 * gets, when that is not the item.
+	 * gets, when that is not the item; `owner` is kept until the read is over.
 	 */
 	read<R = T>(
-		how: { take: () => { item: T } | undefined; wake?: () => void; map?: ((item: T) => R) | undefined },
+		how: { take: () => { item: T } | undefined; wake?: () => void; map?: ((item: T) => R) | undefined; owner?: object },
 		options?: WaitOptions,
 	): Pending<R> {
 		const { map = (item: T) => item as unknown as R } = how;
@@ -66,7 +68,7 @@ export class Line<T> {
 				resolve(map(ready.item));
 				return undefined;
 			}
-			const waiter = { resolve: (item: T) => resolve(map(item)), reject };
+			const waiter = { owner: how.owner, resolve: (item: T) => resolve(map(item)), reject };
 			this.#waiters.push(waiter);
 			how.wake?.();
 			return () => {

@@ -1,5 +1,6 @@
 import type { Anchor } from "../handle/anchor.ts";
 import * as argument from "../handle/argument.ts";
+import { inUse } from "../handle/collected.ts";
 import { disposeBy } from "../handle/dispose.ts";
 import { iteration } from "../handle/iteration.ts";
 import { Pending, type WaitOptions } from "../handle/pending.ts";
@@ -44,7 +45,7 @@ export class GroupConsumer {
 	 * an unhandled rejection.
 	 */
 	get finished(): Promise<number> {
-		const finished = this.#buffer.finished();
+		const finished = inUse(this, this.#buffer.finished());
 		finished.catch(() => undefined);
 		return finished;
 	}
@@ -54,7 +55,7 @@ export class GroupConsumer {
 	 * @throws MoqError of kind `lagged`, `old` or `evicted` when frames were dropped, else what ended the group.
 	 */
 	readFrame(options?: WaitOptions): Pending<Frame | undefined> {
-		return this.#buffer.read(options);
+		return this.#buffer.read(this, options);
 	}
 
 	/**
@@ -63,7 +64,7 @@ export class GroupConsumer {
 	 * @throws MoqError of kind `lagged` for a frame that was read already, `out-of-range` for one more than 4096 frames ahead.
 	 */
 	getFrame(index: number, options?: WaitOptions): Pending<Frame | undefined> {
-		return Pending.from(() => this.#buffer.readAt(argument.whole("index", index), options));
+		return Pending.from(() => this.#buffer.readAt(argument.whole("index", index), this, options));
 	}
 
 	/** No more interest in this group: what has not been read is dropped, and no more of it is sent. */

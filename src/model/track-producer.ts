@@ -114,17 +114,17 @@ export class TrackProducer extends Handle<TrackProducerEventMap> {
 
 	/** Waits until that differs from what this method last gave; null when the last subscriber left. */
 	subscriptionChanged(options?: WaitOptions): Pending<SubscriptionData | null> {
-		return this.#writer.subscriptionChanged(options);
+		return this.#writer.subscriptionChanged(this, options);
 	}
 
 	/** Waits until somebody holds the track. */
 	used(options?: WaitOptions): Pending<void> {
-		return this.#writer.waitUsed(true, options);
+		return this.#writer.waitUsed(true, this, options);
 	}
 
 	/** Waits until nobody holds the track. */
 	unused(options?: WaitOptions): Pending<void> {
-		return this.#writer.waitUsed(false, options);
+		return this.#writer.waitUsed(false, this, options);
 	}
 
 	/** A new group after the newest one. */

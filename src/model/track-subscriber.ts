@@ -1,7 +1,7 @@
 import type { GapData, SubscriptionData, TrackInfoData } from "../../worker/protocol/model.ts";
 import type { Anchor } from "../handle/anchor.ts";
 import * as argument from "../handle/argument.ts";
-import { keeping } from "../handle/collected.ts";
+import { inUse, keeping } from "../handle/collected.ts";
 import { failure, MoqError } from "../handle/error.ts";
 import { Handle } from "../handle/handle.ts";
 import { iteration, step } from "../handle/iteration.ts";
@@ -90,7 +90,7 @@ export class TrackSubscriber extends Handle<TrackSubscriberEventMap> {
 
 	/** The sequence after the last group, once the publisher finished the track or all up to `groupEnd` was given out. */
 	get finished(): Promise<number> {
-		const finished = this.#state.lanes.finished();
+		const finished = inUse(this, this.#state.lanes.finished());
 		finished.catch(() => undefined);
 		return finished;
 	}
@@ -134,7 +134,7 @@ export class TrackSubscriber extends Handle<TrackSubscriberEventMap> {
 	 * frame as well. Undefined: the track is finished.
 	 */
 	recvDatagram(options?: WaitOptions): Pending<Datagram | undefined> {
-		return this.#state.lanes.readDatagram(options);
+		return this.#state.lanes.readDatagram(this, options);
 	}
 
 	/** Waits for one group. Undefined: the track ended without it. */
@@ -146,7 +146,7 @@ export class TrackSubscriber extends Handle<TrackSubscriberEventMap> {
 
 	/** The first frame of the next group in the order of sequences that has one; the rest of that group is dropped. For one-frame groups. */
 	readFrame(options?: WaitOptions): Pending<Frame | undefined> {
-		return this.#state.lanes.readFrame(options);
+		return this.#state.lanes.readFrame(this, options);
 	}
 
 	/** Unsubscribe. Waiting reads reject with a ClosedError. */

@@ -127,16 +127,16 @@ export class GroupBuffer {
 		return this.#shift();
 	}
 
-	/** {@link GroupBuffer.next}, cancellable. */
-	read(options?: WaitOptions): Pending<Frame | undefined> {
+	/** {@link GroupBuffer.next}, cancellable; `owner` is kept meanwhile. */
+	read(owner: object, options?: WaitOptions): Pending<Frame | undefined> {
 		this.isTouched = true;
 		const take = () => this.#take();
 		const wake = () => this.#owner.hungry(this);
-		return this.#line.read({ take, wake }, options);
+		return this.#line.read({ take, wake, owner }, options);
 	}
 
 	/** One frame without taking it; those before it stay. Undefined: the group is complete without it. */
-	readAt(index: number, options?: WaitOptions): Pending<Frame | undefined> {
+	readAt(index: number, owner: object, options?: WaitOptions): Pending<Frame | undefined> {
 		this.isTouched = true;
 		const take = () => {
 			if (index < this.#index) {
@@ -153,7 +153,7 @@ export class GroupBuffer {
 			this.#byIndex.set(index, line);
 			this.#owner.hungry(this);
 		};
-		return line.read({ take, wake }, options);
+		return line.read({ take, wake, owner }, options);
 	}
 
 	/** Number of frames the group has in all, once it is known. */

@@ -71,19 +71,19 @@ export class Lanes implements ReaderListener {
 		return this.#read(this.#recv, () => this.#takeAny(), map, options);
 	}
 
-	/** The first frame of the next group that has one; the rest of that group is given up. */
-	readFrame(options?: WaitOptions): Pending<Frame | undefined> {
+	/** The first frame of the next group that has one; the rest of that group is given up. `owner` is kept until the read is over. */
+	readFrame(owner: object, options?: WaitOptions): Pending<Frame | undefined> {
 		this.#order(false);
-		return this.#read(this.#frame, () => this.#takeFrame(), undefined, options);
+		return this.#frame.read({ take: () => this.#takeFrame(), wake: () => this.#hungry(), owner }, options);
 	}
 
 	/** The next datagram. Undefined: the track is finished. */
-	readDatagram(options?: WaitOptions): Pending<Datagram | undefined> {
+	readDatagram(owner: object, options?: WaitOptions): Pending<Datagram | undefined> {
 		if (!this.#isDatagramWanted) {
 			this.#isDatagramWanted = true;
 			this.reader?.post({ type: "datagrams" });
 		}
-		return this.#read(this.#datagram, () => this.#takeDatagram(), undefined, options);
+		return this.#datagram.read({ take: () => this.#takeDatagram(), wake: () => this.#hungry(), owner }, options);
 	}
 
 	/** The group with this sequence, once it begins. Undefined: it is beyond the end of the track. */
@@ -186,10 +186,10 @@ export class Lanes implements ReaderListener {
 		return this.#lines().some((line) => !line.isEmpty);
 	}
 
-	#read<T, R = T>(
+	#read<T, R>(
 		line: Line<T>,
 		take: () => { item: T } | undefined,
-		map: ((item: T) => R) | undefined,
+		map: (item: T) => R,
 		options: WaitOptions | undefined,
 	): Pending<R> {
 		return line.read({ take, wake: () => this.#hungry(), map }, options);

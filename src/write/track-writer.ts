@@ -125,7 +125,7 @@ export class TrackWriter {
 		this.#outbox.push({ type: "abort", error });
 	}
 
-	subscriptionChanged(options?: WaitOptions): Pending<SubscriptionData | null> {
+	subscriptionChanged(owner: object, options?: WaitOptions): Pending<SubscriptionData | null> {
 		const take = () => {
 			const change = this.#change;
 			if (!change) {
@@ -135,16 +135,16 @@ export class TrackWriter {
 			this.#change = undefined;
 			return { item: change.subscription };
 		};
-		return this.#changes.read({ take }, options);
+		return this.#changes.read({ take, owner }, options);
 	}
 
-	waitUsed(isUsed: boolean, options?: WaitOptions): Pending<void> {
+	waitUsed(isUsed: boolean, owner: object, options?: WaitOptions): Pending<void> {
 		const take = () => {
 			this.#anchor.check();
 			return this.#isUsed === isUsed ? { item: undefined } : undefined;
 		};
 		const line = isUsed ? this.#usedLine : this.#unusedLine;
-		return line.read({ take }, options);
+		return line.read({ take, owner }, options);
 	}
 
 	/** The handle ended: by the user, by a refusal, or because all was written. */

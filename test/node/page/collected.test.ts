@@ -82,3 +82,72 @@ test("what somebody still uses keeps the connection, the origin and the broadcas
 	expect(page.count("free")).toBe(0);
 	expect(chat.writeFrame("still here")).toBe(0);
 });
+
+/** Calls that wait, on handles that are held by nothing but the call; the name of what the worker is asked. */
+const WAITING: Record<string, () => Promise<{ call?: string; waiting: PromiseLike<unknown> }>> = {
+	"TrackConsumer.info": async () => ({ call: "trackInfo", waiting: (await track()).info() }),
+	"BroadcastProducer.insertTrack": async () => ({
+		call: "insertTrack",
+		waiting: page.runtime
+			.origin()
+			.createBroadcast("room")
+			.insertTrack(await track()),
+	}),
+	"BroadcastDynamic.next": async () => ({
+		call: "nextRequest",
+		waiting: page.runtime.origin().createBroadcast("room").dynamic().requestedTrack(),
+	}),
+	"Connection.stats": async () => ({ call: "connectionStats", waiting: (await connection()).stats() }),
+	"TrackProducer.used": async () => ({
+		waiting: (await connection()).createBroadcast("room").createTrack("chat").used(),
+	}),
+	"TrackProducer.subscriptionChanged": async () => ({
+		waiting: (await connection()).createBroadcast("room").createTrack("chat").subscriptionChanged(),
+	}),
+	"AnnounceStream.next": async () => ({ waiting: page.runtime.origin().announced().next() }),
+	"TrackSubscriber.nextGroup": async () => ({ waiting: (await subscriber()).nextGroup() }),
+	"TrackSubscriber.readFrame": async () => ({ waiting: (await subscriber()).readFrame() }),
+	"TrackSubscriber.recvDatagram": async () => ({ waiting: (await subscriber()).recvDatagram() }),
+	"TrackSubscriber.getGroup": async () => ({ waiting: (await subscriber()).getGroup(3) }),
+	"TrackSubscriber.finished": async () => ({ waiting: (await subscriber()).finished }),
+};
+
+async function connection() {
+	const connecting = page.runtime.connect("https://relay.example/");
+	(await page.next("connect")).resolve({ version: "moq-lite-05", transport: "webtransport" });
+	return connecting;
+}
+
+async function subscriber() {
+	const pending = (await track()).subscribe();
+	(await page.next("subscribe")).resolve({});
+	return pending;
+}
+
+test.each(Object.keys(WAITING))("a call that waits keeps its handle: %s", async (name) => {
+	vi.spyOn(console, "warn").mockImplementation(() => undefined);
+	for (const call of ["announced", "consume", "dynamic"]) page.automatic.add(call);
+	let outcome = "waits";
+	const begin = async () => {
+		const begun = await WAITING[name]?.();
+		begun?.waiting.then(
+			() => (outcome = "resolved"),
+			(error) => (outcome = String(error)),
+		);
+		return begun?.call;
+	};
+	const call = await begin();
+	for (let round = 0; round < 8; round++) {
+		collect();
+		await new Promise((resolve) => setTimeout(resolve, 5));
+		await settled();
+	}
+	expect(outcome).toBe("waits");
+	// What is freed in the worker never answers.
+	expect(page.count("free")).toBe(0);
+	if (call === undefined) return;
+	const asked = await page.next<{ broadcast?: string }>(call);
+	asked.resolve(call === "nextRequest" ? { name: "chat", subscription: null } : {});
+	await settled();
+	expect(outcome).toBe("resolved");
+});
