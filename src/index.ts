@@ -55,6 +55,7 @@ export {
 	type BroadcastOptions,
 	BroadcastProducer,
 	type BroadcastProducerEventMap,
+	type ConflictInfo,
 } from "./model/broadcast-producer.ts";
 export { BroadcastRequest, type DynamicOptions, OriginDynamic } from "./model/broadcast-request.ts";
 export { Dynamic, type DynamicHandler, type RequestSource } from "./model/dynamic.ts";

@@ -16,7 +16,12 @@ import { Pending, type WaitOptions } from "../handle/pending.ts";
 import type { Link } from "../link/link.ts";
 import type { AnnounceStream } from "../model/announced.ts";
 import type { BroadcastConsumer } from "../model/broadcast-consumer.ts";
-import { type BroadcastOptions, type BroadcastProducer, warnUnheard } from "../model/broadcast-producer.ts";
+import {
+	type BroadcastOptions,
+	type BroadcastProducer,
+	tellConflict,
+	warnUnheard,
+} from "../model/broadcast-producer.ts";
 import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "../model/broadcast-request.ts";
 import type { DynamicHandler } from "../model/dynamic.ts";
 import type { Origin } from "../model/origin.ts";
@@ -273,6 +278,9 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 				return;
 			case "unheard":
 				warnUnheard(this.#anchor.link, event.broadcast, this.#url);
+				return;
+			case "conflict":
+				tellConflict(this.#anchor.link, event.broadcast, this);
 				return;
 			case "bandwidth": {
 				const { type: _, ...estimate } = event;

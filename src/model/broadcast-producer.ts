@@ -1,5 +1,6 @@
 import type { Id } from "../../worker/protocol/control.ts";
 import type { BroadcastInfoData, TrackInfoData } from "../../worker/protocol/model.ts";
+import type { Connection } from "../connect/connection.ts";
 import { Anchor, anchorOf, failWith } from "../handle/anchor.ts";
 import * as argument from "../handle/argument.ts";
 import { keeping } from "../handle/collected.ts";
@@ -44,6 +45,19 @@ export interface BroadcastProducerEventMap {
 	 * seconds; the broadcast goes on, for other connections.
 	 */
 	warning: MoqError;
+	/**
+	 * Another publisher has announced a broadcast of the same path to the relay of this connection, and the page may read there: viewers
+	 * get the one that was announced last. Told once for each connection; the broadcast goes on.
+	 */
+	conflict: ConflictInfo;
+}
+
+/** Detail of the `conflict` event of a {@link BroadcastProducer}. */
+export interface ConflictInfo {
+	/** The path of the broadcast. */
+	path: string;
+	/** The connection by which the page hears of the other one. */
+	connection: Connection;
 }
 
 /** Broadcasts that can be announced, by the id they have in the worker. */
@@ -51,6 +65,9 @@ const offered = new WeakMap<Link, Map<Id, WeakRef<BroadcastProducer>>>();
 
 /** The relay at `url` does not ask for the broadcast with this id. */
 export let warnUnheard: (link: Link, broadcast: Id, url: string) => void;
+
+/** Another publisher announces the path of the broadcast with this id to the relay of `connection`. */
+export let tellConflict: (link: Link, broadcast: Id, connection: Connection) => void;
 
 /** A broadcast of one's own: announced until it is closed, or given to those who asked for it. */
 export class BroadcastProducer extends Handle<BroadcastProducerEventMap> {
@@ -90,6 +107,10 @@ export class BroadcastProducer extends Handle<BroadcastProducerEventMap> {
 
 	static {
 		broadcastProducer = (...args) => new BroadcastProducer(...args);
+		tellConflict = (link, id, connection) => {
+			const broadcast = offered.get(link)?.get(id)?.deref();
+			broadcast?.emit("conflict", { path: broadcast.path, connection });
+		};
 		warnUnheard = (link, id, url) => {
 			const broadcast = offered.get(link)?.get(id)?.deref();
 			if (!broadcast) return;

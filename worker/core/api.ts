@@ -116,6 +116,8 @@ export interface CoreApi {
 	announceBroadcast(broadcast: Handle): void;
 	/** Whether the session offers the producer to a peer that has not asked for announcements where it is. */
 	isUnheard(broadcast: Handle, session: Handle): boolean;
+	/** Whether the session brings a broadcast of another publisher from where it offers this one. */
+	hasRival(broadcast: Handle, session: Handle): boolean;
 	/** Announce a broadcast made elsewhere; free the returned guard to withdraw it. */
 	publish(origin: Handle, path: string, broadcast: Handle): Handle;
 	/** A consumer of one's own broadcast. */
@@ -234,6 +236,8 @@ export interface CoreApi {
 	sessionStats(session: Handle): SessionStatsData;
 	/** Resolves with the address when the peer asks us to move; empty: to the same one. */
 	goingAway(session: Handle): Operation<string>;
+	/** Resolves with a broadcast of ours where another publisher has appeared; each is told once, here or by the next call. */
+	rivalAppears(session: Handle): Operation<Handle>;
 	/** Resolves when the peer's estimate differs from what it was when the last call resolved; `sessionStats` has it. */
 	bandwidthChanged(session: Handle): Operation<void>;
 

@@ -99,6 +99,10 @@ export class Core implements CoreApi {
 		this.#engine.call((raw) => raw.announceBroadcast(broadcast));
 	}
 
+	hasRival(broadcast: Handle, session: Handle): boolean {
+		return this.#engine.call((raw) => raw.hasRival(broadcast, session));
+	}
+
 	isUnheard(broadcast: Handle, session: Handle): boolean {
 		return this.#engine.call((raw) => raw.isUnheard(broadcast, session));
 	}
@@ -358,6 +362,13 @@ export class Core implements CoreApi {
 		return this.#engine.start(
 			(raw) => raw.goingAway(session),
 			(outcome) => json<{ uri: string }>(outcome).uri,
+		);
+	}
+
+	rivalAppears(session: Handle): Operation<Handle> {
+		return this.#engine.start(
+			(raw) => raw.rivalAppears(session),
+			(outcome) => json<{ broadcast: Handle }>(outcome).broadcast,
 		);
 	}
 

@@ -7,9 +7,9 @@ import { CLOSE_DEADLINE_MS, CONNECT_DEADLINE_MS } from "../protocol/limits.ts";
 import type { CloseData, SessionStatsData } from "../protocol/model.ts";
 import type { ConnectedData, ConnectionEvent } from "../protocol/port.ts";
 import type { ProducerEntry } from "./broadcast.ts";
+import { ASK_MS } from "./fate.ts";
 import { redirected } from "./redirect.ts";
 import { freshToken } from "./token.ts";
-import { ASK_MS } from "./unheard.ts";
 
 /** How long a session that was replaced may go on with what it carries: less than peers give it. */
 const DRAIN_MS = 8_000;
@@ -55,6 +55,8 @@ export class ConnectionEntry {
 	readonly #producers: () => readonly ProducerEntry[];
 	/** What the page was told of that the peer does not ask for. */
 	readonly #unheard = new WeakSet<ProducerEntry>();
+	/** What the page was told of that another publisher announces, too. */
+	readonly #contested = new WeakSet<ProducerEntry>();
 	/** Sessions that were replaced and are not over. */
 	readonly #draining = new Map<Handle, ReturnType<typeof setTimeout>>();
 	/** Withdraws a move that is under way. */
@@ -91,19 +93,23 @@ export class ConnectionEntry {
 		return this.#api.sessionStats(this.#session.handle);
 	}
 
-	/** Tell the page, once for each, which of these are offered to a peer that does not ask for them. */
-	tellUnheard(producers: readonly ProducerEntry[]): void {
+	/** Tell the page, once for each, which of these the peer does not ask for, or has of another publisher. */
+	tellFate(producers: readonly ProducerEntry[]): void {
 		// What is offered by a session that has hardly begun is looked at later.
 		if (this.#session.type !== "connected" || performance.now() - this.#session.since < ASK_MS) return;
-		this.#tellUnheard(this.#session.handle, producers);
+		this.#tellFate(this.#session.handle, producers);
 	}
 
-	#tellUnheard(session: Handle, producers: readonly ProducerEntry[]): void {
+	#tellFate(session: Handle, producers: readonly ProducerEntry[]): void {
 		for (const producer of producers) {
 			if (!producer.recipe || this.#unheard.has(producer)) continue;
-			if (!this.#api.isUnheard(producer.core, session)) continue;
-			this.#unheard.add(producer);
-			this.#post({ type: "unheard", broadcast: producer.recipe.broadcast });
+			if (this.#api.isUnheard(producer.core, session)) {
+				this.#unheard.add(producer);
+				this.#post({ type: "unheard", broadcast: producer.recipe.broadcast });
+			} else if (!this.#contested.has(producer) && this.#api.hasRival(producer.core, session)) {
+				this.#contested.add(producer);
+				this.#post({ type: "conflict", broadcast: producer.recipe.broadcast });
+			}
 		}
 	}
 
@@ -160,7 +166,7 @@ export class ConnectionEntry {
 			}
 			this.#session = { type: "connected", handle: session, closed: this.#watch(session), since: performance.now() };
 			this.#heed(session, dial, to, origins);
-			setTimeout(() => this.#isCurrent(session) && this.#tellUnheard(session, this.#producers()), ASK_MS);
+			setTimeout(() => this.#isCurrent(session) && this.#tellFate(session, this.#producers()), ASK_MS);
 			const connected: ConnectedData = { version, transport: transport.kind };
 			if (transport.lost !== undefined) connected.lost = transport.lost;
 			return connected;
@@ -188,6 +194,17 @@ export class ConnectionEntry {
 			}, ignore);
 		};
 		report();
+		const contest = () => {
+			this.#api.rivalAppears(session).result.then((broadcast) => {
+				if (!this.#isCurrent(session)) return;
+				this.#tellFate(
+					session,
+					this.#producers().filter(({ core }) => core === broadcast),
+				);
+				contest();
+			}, ignore);
+		};
+		contest();
 	}
 
 	/** The peer wants us elsewhere: go there if we may, and keep the old session until it ends or has had its time. */

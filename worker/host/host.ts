@@ -24,13 +24,13 @@ import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry }
 import { port, record, rejection, text, texts, whole } from "./check.ts";
 import { ConnectionEntry, type Dial } from "./connection.ts";
 import { HandlerEntry, RequestEntry } from "./dynamic.ts";
+import { tellFate } from "./fate.ts";
 import { OriginEntry } from "./origin.ts";
 import { PublishedGroup } from "./published-group.ts";
 import { PublishedTrack } from "./published-track.ts";
 import { GroupEntry, SubscriptionEntry } from "./reader.ts";
 import { type GuestEntry, Table } from "./table.ts";
 import { TrackEntry } from "./track.ts";
-import { findUnheard } from "./unheard.ts";
 
 /** Arguments of one call. */
 type Args<Name extends keyof ControlApi> = Parameters<ControlApi[Name]> extends [infer Only] ? Only : never;
@@ -130,12 +130,12 @@ export class Host implements ControlApi {
 			const handle = this.#core.createBroadcast(core, text("path", path), hops, isPlanned === true);
 			return new ProducerEntry(this.#core, handle, { broadcast, origin, path, info });
 		});
-		if (isPlanned !== true) findUnheard(this.#table, broadcast);
+		if (isPlanned !== true) tellFate(this.#table, broadcast);
 	}
 
 	announceBroadcast({ broadcast }: Args<"announceBroadcast">): void {
 		this.#core.announceBroadcast(this.#table.get(broadcast, "producer").core);
-		findUnheard(this.#table, broadcast);
+		tellFate(this.#table, broadcast);
 	}
 
 	makeBroadcast({ broadcast }: Args<"makeBroadcast">): void {

@@ -110,6 +110,8 @@ export type ConnectionEvent =
 	| { type: "moved"; url: string; connected: ConnectedData }
 	/** The peer has not asked for announcements where this broadcast of the page is. */
 	| { type: "unheard"; broadcast: Id }
+	/** The peer announces a broadcast of another publisher where this one of the page is. */
+	| { type: "conflict"; broadcast: Id }
 	/** The peer's estimate has changed; not more than a few times a second. */
 	| ({ type: "bandwidth" } & BandwidthData)
 	/** Last message: a clean close of either side, or what else ended it. */

@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod origin;
 mod producer;
 mod read;
+pub(crate) mod rival;
 mod session;
 mod stats;
 mod streams;

@@ -12,7 +12,10 @@ use moq_net::{
 };
 
 use crate::{
-    core::dynamic::{Asked, Handler},
+    core::{
+        dynamic::{Asked, Handler},
+        rival::Halves,
+    },
     error::{ErrorData, Result},
     number,
     reader::Reader,
@@ -59,6 +62,8 @@ impl Deref for Own {
 pub(crate) struct Connected {
     pub(crate) session: Session,
     pub(crate) transport: Transport,
+    /// What it publishes and what it brings, where it does both.
+    pub(crate) halves: Option<Rc<Halves>>,
     /// The estimate that was reported last.
     pub(crate) seen: Rc<Cell<Bandwidth>>,
 }
@@ -208,8 +213,8 @@ impl Objects {
         self.0.drain()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Object> {
-        self.0.iter().map(|(_, object)| object)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &Object)> {
+        self.0.iter()
     }
 
     pub(crate) fn get(&self, handle: f64) -> Result<&Object> {

@@ -7,7 +7,7 @@ use moq_net::{Client, Close, Config, Error, OriginConsumer, OriginProducer, Sess
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_transport_trait as wt;
 
-use super::Core;
+use super::{Core, rival::Halves};
 use crate::{
     command::Outcome,
     error::{ErrorData, Fault, Result},
@@ -46,6 +46,7 @@ impl Core {
             .with_versions(parse_versions(versions)?)
             .with_partial_groups();
         let (publish, consume) = self.origins(publish, consume)?;
+        let halves = Halves::of(publish.as_ref(), consume.as_ref());
         config.publish = publish;
         config.subscribe = consume;
         let objects = self.objects.clone();
@@ -76,6 +77,7 @@ impl Core {
                 let handle = objects.borrow_mut().insert(Object::Session(Connected {
                     session,
                     transport,
+                    halves,
                     seen: Rc::default(),
                 }));
                 settle.done(Ok(Outcome::Handle(handle as u64)));

@@ -12,7 +12,7 @@ impl Core {
     /// Live counts as JSON: `CoreStats` of the worker without the memory size, which it knows itself.
     pub fn stats(&self) -> String {
         let mut handles = BTreeMap::new();
-        for object in self.objects.borrow().iter() {
+        for (_, object) in self.objects.borrow().iter() {
             *handles.entry(object.name()).or_insert(0.0) += 1.0;
         }
         let (sessions, streams) = self.network.counts();

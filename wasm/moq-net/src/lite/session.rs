@@ -123,6 +123,7 @@ impl<T: wt::Session> Link<T> {
             session: self.id,
             hops: told.chain([self.anonymous]).collect(),
             since: self.began,
+            named: false,
         }
     }
 
