@@ -10,16 +10,12 @@
 
 mod client;
 pub mod coding;
+mod cost;
 mod error;
-mod held;
-mod limits;
 pub mod lite;
 mod map;
 mod model;
 mod path;
-mod peaks;
-mod permits;
-mod rate;
 mod runtime;
 mod server;
 mod session;
@@ -27,31 +23,28 @@ mod tasks;
 #[cfg(test)]
 mod test_host;
 mod time;
-mod traffic;
 mod upstream;
 mod version;
 
 pub use client::{Client, Config};
+#[cfg(feature = "faults")]
+pub use cost::Peaks;
+pub use cost::{Flow, Limits, Rate, Stats, Traffic};
 pub use error::{Error, Result, Scope, Subject};
-pub use limits::Limits;
 pub use lite::Role;
 pub use model::{
     AnnounceConsumer, AnnounceProducer, Announced, BroadcastConsumer, BroadcastDynamic,
     BroadcastHold, BroadcastInfo, BroadcastProducer, BroadcastPublish, BroadcastRequest,
     BroadcastRequested, Consume, Cost, Datagram, Fetch, Frame, FrameConsumer, FrameProducer, Gap,
     GapReason, Group, GroupConsumer, GroupProducer, GroupRequest, InOrder, InOrderStats, Origin,
-    OriginConsumer, OriginDynamic, OriginList, OriginProducer, OriginPublish, Stats, Subscription,
+    OriginConsumer, OriginDynamic, OriginList, OriginProducer, OriginPublish, Subscription,
     TrackConsumer, TrackDynamic, TrackFetch, TrackInfo, TrackInfoQuery, TrackProducer,
     TrackRequest, TrackSubscribe, TrackSubscriber, Viewer,
 };
 pub use path::{Path, PathOwned};
-#[cfg(feature = "faults")]
-pub use peaks::Peaks;
-pub use rate::Rate;
 pub use runtime::{Host, Runtime, Sleep};
 pub use server::{Request, Server};
 pub use session::{Bandwidth, Close, Driver, Session};
 pub use time::{Instant, Timescale, Timestamp};
-pub use traffic::{Flow, Traffic};
 pub use upstream::{Supply, Upstream, Upstreams};
 pub use version::{Negotiation, Version};

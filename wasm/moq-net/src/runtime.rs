@@ -6,9 +6,12 @@ use kio::{MaybeSend, MaybeSync};
 
 use crate::{
     Limits, Stats,
-    model::{gauges::Gauges, pool::Pool},
-    peaks::{Marks, Peak},
-    permits::Permits,
+    cost::{
+        gauges::Gauges,
+        peaks::{Marks, Peak},
+        permits::Permits,
+    },
+    model::pool::Pool,
     time::Instant,
 };
 

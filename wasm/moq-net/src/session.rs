@@ -12,8 +12,8 @@ use std::{
 use kio::Shared;
 
 use crate::{
-    Error, Instant, OriginConsumer, OriginPublish, PathOwned, Result, Traffic, Version, held::Held,
-    tasks::BoxFuture,
+    Error, Instant, OriginConsumer, OriginPublish, PathOwned, Result, Traffic, Version,
+    cost::held::Held, tasks::BoxFuture,
 };
 
 /// How a session ended.

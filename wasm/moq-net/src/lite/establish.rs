@@ -17,8 +17,7 @@ use super::{
 use crate::{
     Config, Driver, Error, Origin, Result, Role, Session, Version,
     coding::{Reader, Writer},
-    held::Held,
-    rate::Bucket,
+    cost::{held::Held, rate::Bucket},
     session::Control,
     tasks::TaskSet,
 };

@@ -22,7 +22,7 @@ use super::{ControlType, drain, estimate, session::Link};
 use crate::{
     Error, Result, Subject,
     coding::{Reader, Writer},
-    held::{Gauge, Seat},
+    cost::held::{Gauge, Seat},
 };
 
 /// Serves every stream the peer opens for a request.

@@ -19,8 +19,7 @@ use crate::{
     BroadcastConsumer, Error, Instant, Origin, OriginConsumer, OriginProducer, Result, Runtime,
     Subject, Supply, Version, Viewer,
     coding::{Reader, Writer},
-    held::Held,
-    rate::Bucket,
+    cost::{held::Held, rate::Bucket},
     session::{Close, Control},
     tasks::{TaskSet, Tasks},
 };

@@ -7,7 +7,6 @@
 //! No wake-up happens under a lock, and no lock is taken while a child's is held. The order is origin or broadcast, track, group,
 //! frame, cache pool.
 
-pub(crate) mod gauges;
 pub(crate) mod pool;
 
 mod broadcast;
@@ -19,7 +18,6 @@ mod track;
 
 pub use broadcast::*;
 pub use frame::{Frame, FrameConsumer, FrameProducer};
-pub use gauges::Stats;
 pub use group::{Fetch, Group, GroupConsumer, GroupProducer};
 pub use origin::*;
 pub(crate) use track::Start;

@@ -8,7 +8,7 @@ use super::{Refusal, Served, abandoned, request, seat};
 use crate::{
     AnnounceConsumer, Announced, BroadcastConsumer, Error, OriginConsumer, PathOwned, Result,
     coding::{Reader, Writer},
-    held::Gauge,
+    cost::held::Gauge,
     lite::{
         Announce, AnnounceEncoder, AnnounceEvent, AnnounceOk, AnnounceRequest, Cost, MAX_HOPS,
         Route,

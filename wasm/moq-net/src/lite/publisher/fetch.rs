@@ -10,12 +10,12 @@ use super::{
 use crate::{
     Fetch as Wish, GroupConsumer, Result,
     coding::{Reader, Writer},
+    cost::traffic::Count,
     lite::{
         Compression, Fetch, FetchOk,
         session::{Link, kio_poll},
     },
     tasks::yield_now,
-    traffic::Count,
 };
 
 /// Batches written before other streams get a turn.

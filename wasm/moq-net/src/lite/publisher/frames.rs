@@ -12,8 +12,8 @@ use web_transport_trait as wt;
 use crate::{
     FrameConsumer, GroupConsumer, Result, Version,
     coding::Writer,
+    cost::traffic::{Count, Meter},
     lite::{FrameHeader, Frames},
-    traffic::{Count, Meter},
 };
 
 /// Bytes that are collected for one write. Enough that a write is worth its calls, little enough that one blocked write

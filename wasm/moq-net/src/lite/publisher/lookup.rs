@@ -11,9 +11,9 @@ use web_transport_trait as wt;
 use super::{Refusal, Served};
 use crate::{
     BroadcastConsumer, Error, Instant, OriginConsumer, PathOwned, TrackConsumer,
+    cost::rate::{Bucket, Rate},
     lite::session::Link,
     map::Map,
-    rate::{Bucket, Rate},
 };
 
 /// Tracks of one session that are told apart, at 16 bytes each.

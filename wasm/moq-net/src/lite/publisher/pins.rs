@@ -9,10 +9,12 @@ use kio::Shared;
 
 use crate::{
     Error, GroupConsumer, Result,
-    held::{Gauge, Held, Seat},
+    cost::{
+        held::{Gauge, Held, Seat},
+        peaks::Peak,
+    },
     lite::session::kio_poll,
     map::Map,
-    peaks::Peak,
 };
 
 /// The groups on their way to one peer, and what of them waits. Both are bounded, and the oldest group makes way.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, GroupConsumer, Result, Subject, TrackSubscriber,
     coding::{Reader, Writer},
-    held::Gauge,
+    cost::held::Gauge,
     lite::{
         Compression, Datagram, Preferences, Subscribe, SubscribeOk, SubscribeReply,
         SubscribeUpdate, TrackProperties,

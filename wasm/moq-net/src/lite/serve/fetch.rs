@@ -8,9 +8,8 @@ use super::Source;
 use crate::{
     Error, GroupProducer, GroupRequest, Result, Sleep, TrackInfo,
     coding::{Reader, Writer},
+    cost::{peaks::Peak, traffic::Count},
     lite::{Compression, ControlType, Fetch, FetchOk, session::kio_poll, subscriber},
-    peaks::Peak,
-    traffic::Count,
 };
 
 /// Answers `request` with what the peer has. Every way out answers it.

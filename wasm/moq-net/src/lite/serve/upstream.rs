@@ -12,6 +12,7 @@ use super::{Source, poll_pinned};
 use crate::{
     Error, Result, Sleep, Subscription, TrackInfo, TrackProducer,
     coding::{Reader, Writer},
+    cost::rate::Bucket,
     lite::{
         self, Compression, ControlType, Preferences, Subscribe, SubscribeReply, SubscribeUpdate,
         TrackQuery,
@@ -19,7 +20,6 @@ use crate::{
         subscriber::Registration,
     },
     model::Start,
-    rate::Bucket,
     tasks::BoxFuture,
 };
 

@@ -8,7 +8,7 @@ use super::routes::Routes;
 use crate::{
     Error, PathOwned, Result,
     coding::Reader,
-    held::{Gauge, Seat},
+    cost::held::{Gauge, Seat},
     lite::{
         Announce, AnnounceDecoder, AnnounceInit, AnnounceOk, AnnounceRequest, ControlType,
         session::{Link, kio_poll},

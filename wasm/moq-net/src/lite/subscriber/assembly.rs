@@ -11,8 +11,10 @@ use kio::{Shared, Waiter};
 
 use crate::{
     Limits, Runtime,
-    held::{Gauge, Held},
-    traffic::Meter,
+    cost::{
+        held::{Gauge, Held},
+        traffic::Meter,
+    },
 };
 
 /// The frames of one session that are received in pieces, bounded together.

@@ -14,12 +14,12 @@ use super::assembly::Assembly;
 use crate::{
     Error, Frame, GroupProducer, Result, Runtime, Timestamp,
     coding::Reader,
+    cost::traffic::Count,
     lite::{
         Compression, FrameHeader, Frames,
         session::{kio_poll, poll_some},
     },
     tasks::yield_now,
-    traffic::Count,
 };
 
 /// Chunks read before other streams get a turn.

@@ -12,9 +12,9 @@ use kio::{Shared, Waiter};
 
 use crate::{
     Error, Result, TrackProducer,
+    cost::rate::{Bucket, Rate},
     lite::Compression,
     map::Map,
-    rate::{Bucket, Rate},
 };
 
 /// The subscriptions of one session.

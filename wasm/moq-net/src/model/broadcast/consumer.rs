@@ -7,11 +7,8 @@ use kio::Waiter;
 use super::{BroadcastInfo, Shared, state};
 use crate::{
     Error, Result,
-    model::{
-        Consume,
-        gauges::{Kind, Live},
-        track::TrackConsumer,
-    },
+    cost::gauges::{Kind, Live},
+    model::{Consume, track::TrackConsumer},
 };
 
 /// A broadcast as its readers see it.

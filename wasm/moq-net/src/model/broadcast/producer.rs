@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     Error, Result, Runtime,
+    cost::gauges::{Kind, Live},
     model::{
         Consume,
-        gauges::{Kind, Live},
         track::{TrackConsumer, TrackInfo, TrackProducer, TrackRequest},
     },
 };

@@ -7,13 +7,15 @@ use std::sync::{
 
 use crate::{
     Error, Result, Runtime,
+    cost::{
+        gauges::{Kind, Live},
+        peaks::Peak,
+    },
     map::Map,
     model::{
-        gauges::{Kind, Live},
         queue::Queue,
         track::{self, TrackConsumer, TrackRequest},
     },
-    peaks::Peak,
 };
 
 pub(crate) struct Shared {

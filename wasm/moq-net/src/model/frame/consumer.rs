@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Error, Instant, Result, Timestamp,
-    model::gauges::{Kind, Live},
+    cost::gauges::{Kind, Live},
 };
 
 /// Reads one frame. What it holds stays readable whatever becomes of the group.

@@ -8,7 +8,7 @@ use kio::Waiter;
 use super::{Frame, FrameConsumer, Shared};
 use crate::{
     Error, Result, Runtime,
-    model::gauges::{Kind, Live},
+    cost::gauges::{Kind, Live},
 };
 
 /// Writes one frame whose size was declared up front. It is finished by its last byte; dropping every clone before that aborts

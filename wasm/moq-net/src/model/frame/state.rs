@@ -7,10 +7,8 @@ use bytes::{Bytes, BytesMut};
 use super::Frame;
 use crate::{
     Error, Result, Runtime,
-    model::{
-        gauges::{Kind, Live},
-        pool::Charge,
-    },
+    cost::gauges::{Kind, Live},
+    model::pool::Charge,
 };
 
 /// A complete payload as it arrived: never copied to be joined.

@@ -14,11 +14,8 @@ use super::{
 };
 use crate::{
     Error, Instant, Result, Timescale, Timestamp,
-    model::{
-        frame::FrameConsumer,
-        gauges::{Kind, Live},
-        track,
-    },
+    cost::gauges::{Kind, Live},
+    model::{frame::FrameConsumer, track},
 };
 
 /// Reads the frames of one group, in order. A clone starts where this one is and goes its own way.

@@ -11,10 +11,8 @@ use super::{
 };
 use crate::{
     Error, Result, Timescale, Timestamp,
-    model::{
-        frame::{Chunks, Frame, FrameProducer},
-        gauges::{Kind, Live},
-    },
+    cost::gauges::{Kind, Live},
+    model::frame::{Chunks, Frame, FrameProducer},
 };
 
 /// Writes the frames of one group, in order.

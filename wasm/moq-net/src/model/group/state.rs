@@ -8,13 +8,15 @@ use std::{
 
 use crate::{
     Error, Instant, Limits, Result, Runtime, Timescale, Timestamp,
+    cost::{
+        gauges::{Kind, Live},
+        peaks::Peak,
+    },
     model::{
         frame::{self, Chunks, FrameConsumer},
-        gauges::{Kind, Live},
         pool::{Charge, Seat},
         track,
     },
-    peaks::Peak,
 };
 
 /// What every handle of a group holds. Whether the group is over is in the state: the channel itself never closes, so that a

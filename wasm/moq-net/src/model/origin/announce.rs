@@ -7,11 +7,9 @@ use kio::{Waiter, WaiterList};
 use super::{Viewer, scope::Scope, shared::Shared};
 use crate::{
     Path, PathOwned, Result,
+    cost::gauges::{Kind, Live},
     map::Map,
-    model::{
-        broadcast::BroadcastConsumer,
-        gauges::{Kind, Live},
-    },
+    model::broadcast::BroadcastConsumer,
 };
 
 /// What happened to a path.

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     Error, Path, PathOwned, Result,
+    cost::peaks::Peak,
     model::{Consume, broadcast::BroadcastConsumer, queue::Answer},
-    peaks::Peak,
 };
 
 /// Finds the broadcasts that its scope allows.

@@ -8,8 +8,10 @@ use super::{
 };
 use crate::{
     Runtime,
-    model::gauges::{Kind, Live},
-    peaks::Peak,
+    cost::{
+        gauges::{Kind, Live},
+        peaks::Peak,
+    },
 };
 
 /// One lock for the paths, the cursors and the requests of an origin. Each cursor has its own list of waiters, so that nobody is

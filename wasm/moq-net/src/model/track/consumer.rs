@@ -14,12 +14,14 @@ use super::{
 };
 use crate::{
     Error, Result,
+    cost::{
+        gauges::{Kind, Live},
+        peaks::Peak,
+    },
     model::{
         Consume,
-        gauges::{Kind, Live},
         group::{Fetch, GroupConsumer},
     },
-    peaks::Peak,
 };
 
 /// How long a track without a group may take to show one before it counts as empty.

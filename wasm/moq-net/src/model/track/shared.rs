@@ -18,10 +18,8 @@ use super::{
 };
 use crate::{
     Error, Instant, Result, Runtime, Timescale, Timestamp,
-    model::{
-        gauges::{Kind, Live},
-        group,
-    },
+    cost::gauges::{Kind, Live},
+    model::group,
 };
 
 /// What a group needs to know of its track, without keeping it.

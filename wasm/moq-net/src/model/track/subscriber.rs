@@ -18,12 +18,12 @@ use super::{
 };
 use crate::{
     Error, Fetch, Instant, Result, Timestamp,
-    map::Map,
-    model::{
+    cost::{
         gauges::{Kind, Live},
-        group::{self, Freshness, GroupConsumer},
+        peaks::Peak,
     },
-    peaks::Peak,
+    map::Map,
+    model::group::{self, Freshness, GroupConsumer},
 };
 
 /// Reads a track live. Its wishes count for the publisher as long as it lives.

@@ -11,8 +11,8 @@ use std::{
 use super::Shared;
 use crate::{
     Error,
+    cost::gauges::{Kind, Live},
     map::Map,
-    model::gauges::{Kind, Live},
 };
 
 /// Wishes of a subscriber, sent to the publisher. The local filters of a [`TrackSubscriber`](super::TrackSubscriber) are

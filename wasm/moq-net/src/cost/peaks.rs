@@ -2,7 +2,7 @@
 //!
 //! Only with the feature `faults`, for simulations; without it marks are made of nothing and leave no code behind.
 
-use crate::held::Gauge;
+use super::held::Gauge;
 
 pub(crate) use high::Marks;
 #[cfg(feature = "faults")]

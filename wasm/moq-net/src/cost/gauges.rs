@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::{Runtime, held::Gauge};
+use super::held::Gauge;
+use crate::Runtime;
 
 /// What exists right now in one runtime. Every count returns to its start when the handles are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,7 +153,8 @@ impl Drop for Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Limits, held::Held, test_host::TestHost};
+    use crate::cost::held::Held;
+    use crate::{Limits, test_host::TestHost};
 
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;

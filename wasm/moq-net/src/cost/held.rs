@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{Runtime, peaks::Peak, traffic::Meter};
+use super::{peaks::Peak, traffic::Meter};
+use crate::Runtime;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
