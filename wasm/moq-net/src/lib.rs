@@ -24,14 +24,13 @@ mod tasks;
 mod test_host;
 mod time;
 mod upstream;
-mod version;
 
 pub use client::{Client, Config};
 #[cfg(feature = "faults")]
 pub use cost::Peaks;
 pub use cost::{Flow, Limits, Rate, Stats, Traffic};
 pub use error::{Error, Result, Scope, Subject};
-pub use lite::Role;
+pub use lite::{Negotiation, Role, Version};
 pub use model::{
     AnnounceConsumer, AnnounceProducer, Announced, BroadcastConsumer, BroadcastDynamic,
     BroadcastHold, BroadcastInfo, BroadcastProducer, BroadcastPublish, BroadcastRequest,
@@ -47,4 +46,3 @@ pub use server::{Request, Server};
 pub use session::{Bandwidth, Close, Driver, Session};
 pub use time::{Instant, Timescale, Timestamp};
 pub use upstream::{Supply, Upstream, Upstreams};
-pub use version::{Negotiation, Version};

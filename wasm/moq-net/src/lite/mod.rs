@@ -23,6 +23,7 @@ mod stream;
 mod subscribe;
 mod subscriber;
 mod track;
+mod version;
 
 #[cfg(test)]
 mod check;
@@ -45,3 +46,4 @@ pub use setup::{ProbeLevel, Role, Setup};
 pub use stream::{ControlType, DataType};
 pub use subscribe::{Preferences, Subscribe, SubscribeUpdate};
 pub use track::{TrackInfo, TrackQuery};
+pub use version::{Negotiation, Version};

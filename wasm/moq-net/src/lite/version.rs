@@ -1,4 +1,4 @@
-//! Protocol versions: their names, how they are negotiated, and what each of them has.
+//! The versions of moq-lite: their names, how they are negotiated, and what each of them has.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,8 @@ const MOQL: &str = "moql";
 
 /// One version of moq-lite.
 ///
-/// Code asks what a version *has* (`has_fetch()`), it does not list versions: the answers live here, once.
+/// Code asks what a version *has* (`has_fetch()`), it does not list versions: the answers live here, once. They name the version that
+/// brought or retired a thing, and whatever is newer has the answer of the newest. The order is that of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Version {
@@ -136,67 +137,72 @@ impl Version {
 
 /// What travels on the wire, version by version (moq-lite.md §1).
 impl Version {
+    const fn is_before(self, other: Self) -> bool {
+        (self as u8) < (other as u8)
+    }
+
+    const fn is_from(self, first: Self) -> bool {
+        !self.is_before(first)
+    }
+
     /// Integers carry their length in leading one bits instead of QUIC's two-bit prefix (07).
     pub const fn has_leading_ones(self) -> bool {
-        matches!(self, Self::Lite07Wip)
+        self.is_from(Self::Lite07Wip)
     }
 
     /// Negotiated by CLIENT_SETUP on a stream that stays open for the life of the session (01, 02).
     pub const fn has_session_stream(self) -> bool {
-        matches!(self, Self::Lite01 | Self::Lite02)
+        self.is_before(Self::Lite03)
     }
 
     /// Each side opens one unidirectional stream with SETUP parameters (05 and later, not 05-wip).
     pub const fn has_setup_stream(self) -> bool {
-        matches!(self, Self::Lite05 | Self::Lite06 | Self::Lite07Wip)
+        self.is_from(Self::Lite05)
     }
 
     /// The announce stream starts with ANNOUNCE_INIT, a list of every path (01, 02).
     pub const fn has_announce_init(self) -> bool {
-        matches!(self, Self::Lite01 | Self::Lite02)
+        self.is_before(Self::Lite03)
     }
 
     /// The announce stream starts with ANNOUNCE_OK: the responder's hop id and the size of the initial set (05-wip and later).
     pub const fn has_announce_ok(self) -> bool {
-        matches!(
-            self,
-            Self::Lite05Wip | Self::Lite05 | Self::Lite06 | Self::Lite07Wip
-        )
+        self.is_from(Self::Lite05Wip)
     }
 
     /// ANNOUNCE_REQUEST names a hop whose routes are to be left out (04, 05-wip, 05).
     pub const fn has_exclude_hop(self) -> bool {
-        matches!(self, Self::Lite04 | Self::Lite05Wip | Self::Lite05)
+        self.has_hop_ids() && self.is_before(Self::Lite06)
     }
 
     /// ANNOUNCE_REQUEST says whether hidden paths are wanted (07).
     pub const fn has_hidden(self) -> bool {
-        matches!(self, Self::Lite07Wip)
+        self.is_from(Self::Lite07Wip)
     }
 
     /// Announcements carry at least the length of the hop chain (03 and later).
     pub const fn has_hops(self) -> bool {
-        !matches!(self, Self::Lite01 | Self::Lite02)
+        self.is_from(Self::Lite03)
     }
 
     /// Announcements carry the ids of the hops, not only their number (04 and later).
     pub const fn has_hop_ids(self) -> bool {
-        self.has_hops() && !matches!(self, Self::Lite03)
+        self.is_from(Self::Lite04)
     }
 
     /// The sender of an announcement appends itself to the chain; from 05-wip on the receiver does (03, 04).
     pub const fn stamps_itself(self) -> bool {
-        matches!(self, Self::Lite03 | Self::Lite04)
+        self.has_hops() && self.is_before(Self::Lite05Wip)
     }
 
     /// Announcements are numbered, typed, and withdrawn or updated by their number (06 and later).
     pub const fn has_announce_ids(self) -> bool {
-        matches!(self, Self::Lite06 | Self::Lite07Wip)
+        self.is_from(Self::Lite06)
     }
 
     /// A second `active` for a live path replaces the first (05-wip, 05); elsewhere it is a protocol violation.
     pub const fn replaces_active(self) -> bool {
-        matches!(self, Self::Lite05Wip | Self::Lite05)
+        self.has_announce_ok() && self.is_before(Self::Lite06)
     }
 
     /// Announcements carry a warm and a cold price (06 and later).
@@ -206,27 +212,27 @@ impl Version {
 
     /// Announcements may refer to parts of earlier ones (07).
     pub const fn has_announce_compression(self) -> bool {
-        matches!(self, Self::Lite07Wip)
+        self.is_from(Self::Lite07Wip)
     }
 
     /// SUBSCRIBE carries an order byte, retired since (03 to 05).
     pub const fn has_ordered(self) -> bool {
-        self.has_update() && !self.has_frame_bounds()
+        self.has_update() && self.is_before(Self::Lite06)
     }
 
     /// SUBSCRIBE carries a latency budget and group bounds, and SUBSCRIBE_UPDATE exists (03 and later).
     pub const fn has_update(self) -> bool {
-        !matches!(self, Self::Lite01 | Self::Lite02)
+        self.is_from(Self::Lite03)
     }
 
     /// An absent start means the latest group; from 06 on it means the oldest cached group within the latency budget.
     pub const fn starts_at_latest(self) -> bool {
-        !matches!(self, Self::Lite06 | Self::Lite07Wip)
+        self.is_before(Self::Lite06)
     }
 
     /// SUBSCRIBE and FETCH carry frame bounds, and a group stream may start inside its group (06 and later).
     pub const fn has_frame_bounds(self) -> bool {
-        matches!(self, Self::Lite06 | Self::Lite07Wip)
+        self.is_from(Self::Lite06)
     }
 
     /// A subscription is confirmed by SUBSCRIBE_OK (01 to 05-wip); later ones accept implicitly.
@@ -246,12 +252,12 @@ impl Version {
 
     /// SUBSCRIBE_DROP exists (03 to 06).
     pub const fn has_subscribe_drop(self) -> bool {
-        self.has_update() && !matches!(self, Self::Lite07Wip)
+        self.has_update() && self.is_before(Self::Lite07Wip)
     }
 
     /// SUBSCRIBE_END counts the group streams that were opened (07).
     pub const fn has_stream_count(self) -> bool {
-        matches!(self, Self::Lite07Wip)
+        self.is_from(Self::Lite07Wip)
     }
 
     /// Track properties are asked for on a stream of their own (05 and later, not 05-wip).
@@ -284,11 +290,6 @@ impl Version {
         !self.has_setup_stream()
     }
 
-    /// Payloads may be compressed (05-wip).
-    pub const fn has_compression(self) -> bool {
-        matches!(self, Self::Lite05Wip)
-    }
-
     /// One-frame groups may travel as QUIC datagrams (05 and later, not 05-wip).
     pub const fn has_datagrams(self) -> bool {
         self.has_setup_stream()
@@ -316,7 +317,7 @@ impl Version {
 
     /// A message whose length disagrees with its content ends the session (06 and later); before, only its stream.
     pub const fn length_mismatch_ends_session(self) -> bool {
-        matches!(self, Self::Lite06 | Self::Lite07Wip)
+        self.is_from(Self::Lite06)
     }
 }
 
