@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use moq_net::{
-    BroadcastPublish, Client, Config, Error, OriginProducer, Server, Session, Subscription,
-    TrackInfo, TrackProducer, TrackSubscriber, Upstream, Upstreams, Version,
-    coding::{Encode, Reader},
+    BroadcastPublish, Client, Config, Error, OriginProducer, Server, Session, Subject,
+    Subscription, TrackInfo, TrackProducer, TrackSubscriber, Upstream, Upstreams, Version,
+    coding::{Codes as _, Encode, Reader},
     lite::{ControlType, Subscribe, SubscribeOk, SubscribeReply},
 };
 use support::{
@@ -267,7 +267,7 @@ fn an_upstream_that_does_not_say_who_asks_it_is_not_asked() {
 #[test]
 fn an_upstream_where_the_question_broke_off_is_not_asked() {
     let version = Version::Lite04;
-    let not_found = Error::NotFound.to_stream_code(version);
+    let not_found = version.stream_code(&Error::NotFound, Subject::Data);
     // Some take every subscription, and only then say no.
     for taken in [false, true] {
         for (code, answered) in [(0x4242, false), (not_found, true)] {

@@ -267,11 +267,11 @@ fn a_malformed_request_says_whether_the_session_ends_with_it() {
         for (version, ends) in [(Version::Lite05, false), (Version::Lite06, true)] {
             let (mut reader, _open) = written(&text, 100, version).await;
             let error = reader.decode::<Fetch>().await.unwrap_err();
-            assert_eq!(error.ends_session(version), ends, "{version}");
+            assert_eq!(version.ends_session(&error), ends, "{version}");
         }
         // The stream ended in the middle: nothing else does.
         let (mut reader, _open) = written(&text[..4], 100, Version::Lite06).await;
         let error = reader.decode::<Fetch>().await.unwrap_err();
-        assert!(!error.ends_session(Version::Lite06));
+        assert!(!Version::Lite06.ends_session(&error));
     });
 }

@@ -47,14 +47,6 @@ pub enum DecodeError {
     Version(Version),
 }
 
-impl DecodeError {
-    /// Whether it ends the session whatever stream it came on. On announce and SETUP streams *every* decode error
-    /// does, which the reader of those streams knows.
-    pub const fn ends_session(self, version: Version) -> bool {
-        matches!(self, Self::Length) && version.length_mismatch_ends_session()
-    }
-}
-
 /// Why a value cannot be sent. Our own fault, never the peer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

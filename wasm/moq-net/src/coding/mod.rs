@@ -1,5 +1,6 @@
 //! Bytes: integers, messages and streams. Knows no message of any protocol.
 
+mod codes;
 mod error;
 pub(crate) mod message;
 mod reader;
@@ -9,6 +10,7 @@ mod writer;
 
 use bytes::BytesMut;
 
+pub use codes::Codes;
 pub use error::{DecodeError, EncodeError};
 pub use message::Message;
 pub use reader::Reader;

@@ -5,7 +5,7 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use web_transport_trait::{Error as _, RecvStream};
 
-use super::{Decode, DecodeError};
+use super::{Codes, Decode, DecodeError};
 use crate::{Error, Result, Runtime, Sleep, Subject, Version};
 
 /// The default of the most that is asked of the transport at once, which bounds what is held beyond the current item.
@@ -233,7 +233,7 @@ impl<R: RecvStream> Reader<R> {
         if std::mem::take(&mut self.source.open) {
             self.source
                 .stream
-                .stop(error.to_stream_code_for(subject, self.version));
+                .stop(self.version.stream_code(error, subject));
         }
         self.head.clear();
         self.source.chunk.clear();
@@ -246,7 +246,7 @@ impl<R: RecvStream> Reader<R> {
     pub async fn closed(&mut self) -> Result<()> {
         let version = self.version;
         let closed = self.source.stream.closed().await;
-        closed.map_err(|error| Error::from_stream(&error, version))
+        closed.map_err(|error| version.of_stream(&error))
     }
 
     /// All of the next `size` bytes as one payload, if they have already arrived in one piece.
@@ -316,7 +316,7 @@ impl<R: RecvStream> Source<R> {
                 Err(error) => {
                     self.open = false;
                     self.reset = error.stream_error().is_some();
-                    return Err(Error::from_stream(&error, version));
+                    return Err(version.of_stream(&error));
                 }
             }
         }

@@ -171,7 +171,7 @@ fn fin_inside_a_value_is_an_error_of_the_stream() {
     let (mut reader, _) = reader([chunk(&[0x03, 0x01]), Step::Fin]);
     let error = now(reader.decode_maybe::<Pair>()).unwrap_err();
     assert!(matches!(error, Error::Decode(DecodeError::Short(_))));
-    assert!(!error.ends_session(V));
+    assert!(!V.ends_session(&error));
 }
 
 #[test]

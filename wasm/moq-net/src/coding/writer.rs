@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem};
 use bytes::{Bytes, BytesMut};
 use web_transport_trait::SendStream;
 
-use super::Encode;
+use super::{Codes, Encode};
 use crate::{Error, Result, Subject, Version};
 
 /// Payload below this is copied next to its header, so that small frames share a write; from here on it is passed by
@@ -119,7 +119,7 @@ impl<S: SendStream> Writer<S> {
             };
             if let Err(error) = written {
                 self.state = State::Torn;
-                return Err(Error::from_stream(&error, self.version));
+                return Err(self.version.of_stream(&error));
             }
             self.queued -= before - segment.len();
             if segment.is_empty() {
@@ -155,7 +155,7 @@ impl<S: SendStream> Writer<S> {
         self.flush().await?;
         self.state = State::Closed;
         let finished = self.stream.finish();
-        finished.map_err(|error| Error::from_stream(&error, self.version))
+        finished.map_err(|error| self.version.of_stream(&error))
     }
 
     /// Whether all of it was written and the end said.
@@ -174,8 +174,7 @@ impl<S: SendStream> Writer<S> {
         self.queue.clear();
         self.tail.clear();
         self.queued = 0;
-        self.stream
-            .reset(error.to_stream_code_for(subject, self.version));
+        self.stream.reset(self.version.stream_code(error, subject));
     }
 
     /// Orders this stream among those of the session: higher goes first.
@@ -190,7 +189,7 @@ impl<S: SendStream> Writer<S> {
     pub async fn closed(&mut self) -> Result<()> {
         let version = self.version;
         let closed = self.stream.closed().await;
-        closed.map_err(|error| Error::from_stream(&error, version))
+        closed.map_err(|error| version.of_stream(&error))
     }
 
     fn seal(&mut self) {

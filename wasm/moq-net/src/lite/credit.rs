@@ -12,7 +12,7 @@ use web_transport_trait as wt;
 use super::session::Link;
 use crate::{
     Error, Instant, Result,
-    coding::{Reader, Writer},
+    coding::{Codes, Reader, Writer},
 };
 
 /// Time without a stream after which credit counts as used up, not just slow to come.
@@ -75,9 +75,7 @@ impl<T: wt::Session> Credit<T> {
         std::future::poll_fn(|cx| {
             if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
                 self.lock().given = link.runtime.now();
-                return Poll::Ready(
-                    opened.map_err(|error| Error::from_stream(&error, link.version)),
-                );
+                return Poll::Ready(opened.map_err(|error| link.version.of_stream(&error)));
             }
             while timer.as_mut().poll(cx).is_ready() {
                 if waiting.is_none() {

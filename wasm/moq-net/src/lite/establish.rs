@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Config, Driver, Error, Origin, Result, Role, Session, Version,
-    coding::{Reader, Writer},
+    coding::{Codes, Reader, Writer},
     cost::{held::Held, rate::Bucket},
     session::Control,
     tasks::TaskSet,
@@ -66,14 +66,18 @@ impl<T: wt::Session> Agreed<T> {
     }
 }
 
-/// The first stream before the version is known: both versions that are negotiated in it read alike up to there.
+/// What is written and read before a version is agreed on: the versions that are negotiated in the first stream are alike up to there,
+/// and their codes are those of the common registry.
+const UNDECIDED: Version = Version::Lite02;
+
+/// The first stream before the version is known.
 fn first<T: wt::Session>(
     halves: std::result::Result<(T::SendStream, T::RecvStream), T::Error>,
 ) -> Result<Bidi<T>> {
-    let (send, recv) = halves.map_err(|error| Error::from_transport(&error, None))?;
-    let mut send = Writer::new(send, Version::Lite02);
+    let (send, recv) = halves.map_err(|error| UNDECIDED.of_transport(&error))?;
+    let mut send = Writer::new(send, UNDECIDED);
     send.set_priority(CONTROL_ORDER);
-    let mut recv = Reader::new(recv, Version::Lite02);
+    let mut recv = Reader::new(recv, UNDECIDED);
     recv.set_buffer(EARLY_BUFFER);
     Ok((send, recv))
 }
@@ -81,7 +85,7 @@ fn first<T: wt::Session>(
 /// Closes a transport whose handshake failed; `reason` is for people.
 pub(crate) fn refuse<T: wt::Session>(transport: &T, error: &Error, reason: &str) {
     // Nothing is agreed, so the code is that of the common registry.
-    let code = error.to_session_code(Version::Lite02);
+    let code = UNDECIDED.session_code(error);
     transport.close(code, reason);
 }
 
@@ -125,7 +129,7 @@ async fn reason<T: wt::Session>(transport: &T, config: &Config, error: Error) ->
     }
     let closed = async { Ok(transport.closed().await) };
     match deadline(&config.runtime, CLOSE_FOLLOWS, closed).await {
-        Ok(closed) if closed.session_error().is_some() => Error::from_transport(&closed, None),
+        Ok(closed) if closed.session_error().is_some() => UNDECIDED.of_transport(&closed),
         _ => error,
     }
 }
@@ -190,7 +194,7 @@ pub(crate) async fn client_setup<T: wt::Session>(
             .await;
             match event {
                 Event::Accepted(recv) => {
-                    let recv = recv.map_err(|error| Error::from_transport(&error, version))?;
+                    let recv = recv.map_err(|error| version.of_transport(&error))?;
                     let mut reader = Reader::new(recv, version);
                     reader.set_buffer(EARLY_BUFFER);
                     readers.push(Either::Left(first_stream(reader)));
@@ -354,7 +358,7 @@ async fn send_setup<T: wt::Session>(link: Arc<Link<T>>, path: Option<String>) {
     let sent = link
         .deadline(limit, async {
             let send = link.transport.open_uni().await;
-            let send = send.map_err(|error| Error::from_transport(&error, link.version))?;
+            let send = send.map_err(|error| link.version.of_transport(&error))?;
             let mut send = Writer::new(send, link.version);
             send.set_priority(CONTROL_ORDER);
             send.put(&DataType::Setup)?;

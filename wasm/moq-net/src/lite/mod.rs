@@ -1,6 +1,7 @@
 //! moq-lite: one file per message, in the form of every version.
 
 mod announce;
+mod codes;
 mod compression;
 mod credit;
 mod datagram;

@@ -18,7 +18,7 @@ use super::{Setup, credit::Credit, drain, establish::Side, estimate, publisher, 
 use crate::{
     BroadcastConsumer, Error, Instant, Origin, OriginConsumer, OriginProducer, Result, Runtime,
     Subject, Supply, Version, Viewer,
-    coding::{Reader, Writer},
+    coding::{Codes, Reader, Writer},
     cost::{held::Held, rate::Bucket},
     session::{Close, Control},
     tasks::{TaskSet, Tasks},
@@ -212,7 +212,7 @@ impl<T: wt::Session> Link<T> {
 
     /// Ends the session if `error` is of the kind that does so wherever it happens.
     pub(super) fn check(&self, error: &Error) {
-        if error.ends_session(self.version) {
+        if self.version.ends_session(error) {
             self.fail(error.clone());
         }
     }
@@ -344,7 +344,7 @@ pub(super) async fn run<T: wt::Session>(link: Arc<Link<T>>, mut set: TaskSet) ->
                     None => Poll::Pending,
                 });
             if let Poll::Ready(closing) = closing {
-                let code = closing.error.to_session_code(link.version);
+                let code = link.version.session_code(&closing.error);
                 link.transport.close(code, &closing.reason);
                 return Poll::Ready(Close {
                     error: closing.error,
@@ -380,7 +380,7 @@ fn remote_close(error: &impl wt::Error, version: Version, told: Option<Error>) -
     };
     let error = match (code, told) {
         (None, Some(told)) => told,
-        _ => Error::from_transport(error, version),
+        _ => version.of_transport(error),
     };
     Close {
         error,

@@ -169,7 +169,7 @@ mod tests {
         assert!(
             Version::ALL
                 .iter()
-                .all(|version| !error.ends_session(*version))
+                .all(|version| !version.ends_session(&error))
         );
     }
 }

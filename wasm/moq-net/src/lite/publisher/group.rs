@@ -16,7 +16,7 @@ use web_transport_trait as wt;
 use super::{frames::Content, order::Order, pins::Pin};
 use crate::{
     Error, GroupConsumer, Result, Runtime, Sleep,
-    coding::Writer,
+    coding::{Codes, Writer},
     lite::{
         DataType, GroupHeader,
         session::{Link, kio_poll},
@@ -75,9 +75,7 @@ impl<T: wt::Session> Outgoing<T> {
         let mut open = pin!(self.link.transport.open_uni());
         let opened = kio_poll(|waiter, cx| {
             if let Poll::Ready(opened) = open.as_mut().poll(cx) {
-                return Poll::Ready(
-                    opened.map_err(|error| Error::from_stream(&error, self.link.version)),
-                );
+                return Poll::Ready(opened.map_err(|error| self.link.version.of_stream(&error)));
             }
             self.group.poll_stale(waiter).map(|()| Err(Error::Old))
         });

@@ -1,6 +1,9 @@
 //! The codes are a contract with published peers: this pins every one of them.
 
+use std::time::Duration;
+
 use super::*;
+use crate::coding::EncodeError;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -69,12 +72,12 @@ fn every_error_has_its_numbers_in_every_registry() {
                 _ => (stream, session),
             };
             assert_eq!(
-                error.to_stream_code(version),
+                version.stream_code(&error, Subject::Data),
                 stream,
                 "{error:?} on {version}"
             );
             assert_eq!(
-                error.to_session_code(version),
+                version.session_code(&error),
                 session,
                 "{error:?} on {version}"
             );
@@ -95,13 +98,13 @@ fn the_subject_of_a_stream_decides_between_numbers_of_one_error() {
         (Error::Closed, Subject::Session, 0x03),
     ] {
         assert_eq!(
-            error.to_stream_code_for(subject, Version::Lite06),
+            Version::Lite06.stream_code(&error, subject),
             code,
             "{error:?} {subject:?}"
         );
     }
     assert_eq!(
-        Error::NotFound.to_stream_code_for(Subject::Route, Version::Lite05Wip),
+        Version::Lite05Wip.stream_code(&Error::NotFound, Subject::Route),
         13
     );
 }
@@ -128,11 +131,7 @@ fn received_stream_codes_are_understood() {
         (0x40, Error::App(0)),
         (0x1003f, Error::App(u16::MAX)),
     ] {
-        assert_eq!(
-            Error::from_stream_code(code, Version::Lite05),
-            error,
-            "{code:#x}"
-        );
+        assert_eq!(Version::Lite05.stream_error(code), error, "{code:#x}");
     }
 }
 
@@ -149,12 +148,7 @@ fn received_session_codes_are_understood() {
         (0x15, Error::Version),
         (0x41, Error::App(1)),
     ] {
-        assert_eq!(
-            Error::from_session_code(code, Version::Lite06),
-            error,
-            "{code:#x}"
-        );
-        assert_eq!(Error::from_session_code(code, None), error, "{code:#x}");
+        assert_eq!(Version::Lite06.session_error(code), error, "{code:#x}");
     }
 }
 
@@ -163,14 +157,14 @@ fn unknown_and_reserved_codes_are_kept_as_numbers() {
     for code in [0x06, 0x11, 0x20, 0x2f, 0x3a, 0x3f, 0x10040, u32::MAX] {
         let scope = Scope::Stream;
         assert_eq!(
-            Error::from_stream_code(code, Version::Lite06),
+            Version::Lite06.stream_error(code),
             Error::Remote { code, scope }
         );
     }
     for code in [0x01, 0x04, 0x14, 0x3f, 0x10040, u32::MAX] {
         let scope = Scope::Session;
         assert_eq!(
-            Error::from_session_code(code, Version::Lite06),
+            Version::Lite06.session_error(code),
             Error::Remote { code, scope }
         );
     }
@@ -187,27 +181,17 @@ fn decimal_codes_are_understood_on_05_wip_only() {
         (31, Error::Evicted),
         (64, Error::App(0)),
     ] {
-        assert_eq!(
-            Error::from_stream_code(code, Version::Lite05Wip),
-            error,
-            "{code}"
-        );
+        assert_eq!(Version::Lite05Wip.stream_error(code), error, "{code}");
     }
+    assert_eq!(Version::Lite05Wip.session_error(0), Error::Closed);
     assert_eq!(
-        Error::from_session_code(0, Version::Lite05Wip),
-        Error::Closed
-    );
-    assert_eq!(
-        Error::from_session_code(4, Version::Lite05Wip),
+        Version::Lite05Wip.session_error(4),
         Error::Remote {
             code: 4,
             scope: Scope::Session
         }
     );
-    assert_ne!(
-        Error::from_stream_code(13, Version::Lite05),
-        Error::NotFound
-    );
+    assert_ne!(Version::Lite05.stream_error(13), Error::NotFound);
 }
 
 #[test]
@@ -215,7 +199,7 @@ fn a_wrong_message_length_ends_the_session_from_06_on() {
     let error = Error::from(DecodeError::Length);
     for version in Version::ALL {
         let expected = matches!(version, Version::Lite06 | Version::Lite07Wip);
-        assert_eq!(error.ends_session(version), expected, "{version}");
-        assert!(!Error::from(DecodeError::Short(1)).ends_session(version));
+        assert_eq!(version.ends_session(&error), expected, "{version}");
+        assert!(!version.ends_session(&DecodeError::Short(1).into()));
     }
 }
