@@ -15,14 +15,15 @@ export type {
 	CoreStats,
 	GapData as Gap,
 	GapReason,
+	ReconnectData as ReconnectPolicy,
 	SessionStatsData as ConnectionStats,
 	SubscriptionData as Subscription,
 	TrackInfoData as TrackInfo,
 	Version,
 } from "../worker/protocol/model.ts";
 export { type ConnectOptions, connect } from "./connect/connect.ts";
-export { Connection, type ConnectionEventMap, type ConnectionState } from "./connect/connection.ts";
-export type { DialOptions } from "./connect/options.ts";
+export { Connection, type ConnectionEventMap, type ConnectionState, type Reconnecting } from "./connect/connection.ts";
+export type { DialOptions, ReconnectOptions } from "./connect/options.ts";
 export { loadRuntime, Runtime, type RuntimeOptions, type RuntimeStats } from "./connect/runtime.ts";
 export type { Token } from "./connect/token.ts";
 export {

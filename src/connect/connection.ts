@@ -25,21 +25,34 @@ import {
 import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "../model/broadcast-request.ts";
 import type { DynamicHandler } from "../model/dynamic.ts";
 import type { Origin } from "../model/origin.ts";
+import { onReturn } from "./page-return.ts";
 import { askToken, type Token } from "./token.ts";
 
 /** Session codes below belong to the protocol. */
 const FIRST_APP_CODE = 64;
 
 /** How far a connection is. */
-export type ConnectionState = "connected" | "closed";
+export type ConnectionState = "connected" | "reconnecting" | "closed";
+
+/** A dial that is to come. */
+export interface Reconnecting {
+	/** Its number, from 1 on; it begins anew when a connection has held. */
+	attempt: number;
+	/** How long until then, ms; less if the network or the page comes back before. */
+	delayMs: number;
+	/** Why the connection was lost, or why the dial before this one failed. */
+	cause: MoqError;
+}
 
 /** Events of a {@link Connection}: a `CustomEvent` whose `detail` is of this type. */
 export interface ConnectionEventMap {
 	/** The new state. */
 	statechange: ConnectionState;
+	/** The connection was lost, or another dial failed, and there will be another one. */
+	reconnecting: Reconnecting;
 	/** The peer asks us to move to this address (empty: to the same one). The connection follows by itself where it may. */
 	goaway: { uri: string };
-	/** The connection was lost, with the cause. A close by either side is no error. */
+	/** The connection is at its end, with the cause. A close by either side is no error. */
 	error: MoqError;
 }
 
@@ -123,6 +136,9 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			});
 		});
 		this.closed.catch(() => undefined);
+		onReturn(this.#over.signal, () => {
+			if (this.#state === "reconnecting") port.postMessage({ type: "hurry" } satisfies ConnectionRequest);
+		});
 		anchor.hold(this);
 		// What was found or announced through an origin needs the connections that join it to peers.
 		keeping(publish, this);
@@ -209,7 +225,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		);
 	}
 
-	/** "connected" until the connection ends. */
+	/** "reconnecting" while the connection is lost and made again by the policy of `reconnect`; "closed" is the end. */
 	get state(): ConnectionState {
 		return this.#state;
 	}
@@ -272,9 +288,16 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			case "token":
 				void this.#answerToken();
 				return;
+			case "reconnecting": {
+				const { attempt, delayMs, cause } = event;
+				this.#become("reconnecting");
+				this.emit("reconnecting", { attempt, delayMs, cause: errorFrom(cause) });
+				return;
+			}
 			case "moved":
 				this.#url = event.url;
 				this.#connected = event.connected;
+				this.#become("connected");
 				return;
 			case "unheard":
 				warnUnheard(this.#anchor.link, event.broadcast, this.#url);
@@ -307,13 +330,18 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		this.#port.postMessage(answer);
 	}
 
+	#become(state: ConnectionState): void {
+		if (this.#state === state) return;
+		this.#state = state;
+		this.emit("statechange", state);
+	}
+
 	#ended(error: MoqError | undefined): void {
 		if (this.#state === "closed") return;
-		this.#state = "closed";
 		this.#over.abort();
 		for (const hear of this.#estimates) hear(undefined);
 		this.#estimates.clear();
-		this.emit("statechange", this.#state);
+		this.#become("closed");
 		if (error) this.emit("error", error);
 	}
 }

@@ -1,10 +1,13 @@
 import type { DialData } from "../../worker/protocol/control.ts";
-import { DEFAULT_VERSIONS, type Version } from "../../worker/protocol/model.ts";
+import { DEFAULT_VERSIONS, type ReconnectData, type Version } from "../../worker/protocol/model.ts";
 import * as argument from "../handle/argument.ts";
 import { usage } from "../handle/error.ts";
 import type { WaitOptions } from "../handle/pending.ts";
 import type { Origin } from "../model/origin.ts";
 import type { Token } from "./token.ts";
+
+/** When a connection that was lost is made again; what is not given is as by default. */
+export type ReconnectOptions = Partial<ReconnectData>;
 
 /** Options of {@link Runtime.connect}. */
 export interface DialOptions extends WaitOptions {
@@ -23,8 +26,11 @@ export interface DialOptions extends WaitOptions {
 	serverCertificateHashes?: readonly (string | ArrayBuffer | ArrayBufferView)[];
 	/** Default "auto": WebTransport, with WebSocket joining the race after a head start. */
 	transport?: "auto" | "webtransport" | "websocket";
-	/** False: stay until the end when the relay goes away. Default: follow it to the address it names, if that is as safe. */
-	reconnect?: false;
+	/**
+	 * When a connection that is lost is made again, and whether it follows a relay that goes away to the address it names, if that is as
+	 * safe. False: neither. Default: both, without a limit; the first dial rejects, and is not repeated.
+	 */
+	reconnect?: false | ReconnectOptions;
 	/** The WebSocket side. */
 	websocket?: {
 		/** Another address than that of the relay. */
@@ -67,7 +73,7 @@ export function dialData(url: string | URL, options: DialOptions): DialData {
 		transport: argument.oneOf("transport", transport, ["auto", "webtransport", "websocket"]),
 		websocket: {},
 	};
-	if (options.reconnect === false) dial.follow = false;
+	if (options.reconnect !== false) dial.reconnect = reconnectData(options.reconnect);
 	argument.record("websocket", websocket);
 	if (websocket.url !== undefined) {
 		dial.websocket.url = address("websocket.url", websocket.url, ["wss:", "ws:", "https:", "http:"]).href;
@@ -79,6 +85,28 @@ export function dialData(url: string | URL, options: DialOptions): DialData {
 			.map(certificateHash);
 	}
 	return dial;
+}
+
+/** The policy as checked and complete. */
+function reconnectData(options: ReconnectOptions = {}): ReconnectData {
+	argument.record("reconnect", options);
+	const whole = (name: keyof ReconnectOptions, otherwise: number) =>
+		argument.optionalWhole(`reconnect.${name}`, options[name]) ?? otherwise;
+	const real = (name: "factor" | "jitter", otherwise: number, min: number, max: number) => {
+		const value = options[name] ?? otherwise;
+		if (typeof value === "number" && value >= min && value <= max) return value;
+		throw usage(`reconnect.${name} must be a number from ${min} to ${max}`);
+	};
+	const { maxAttempts, giveUpMs } = options;
+	return {
+		initialMs: whole("initialMs", 1_000),
+		factor: real("factor", 2, 1, 100),
+		jitter: real("jitter", 0.5, 0, 1),
+		maxMs: whole("maxMs", 30_000),
+		resetAfterMs: whole("resetAfterMs", 10_000),
+		...(maxAttempts === undefined ? {} : { maxAttempts: argument.whole("reconnect.maxAttempts", maxAttempts) }),
+		...(giveUpMs === undefined ? {} : { giveUpMs: argument.whole("reconnect.giveUpMs", giveUpMs) }),
+	};
 }
 
 /** The same address with a token. An empty one is none. */

@@ -63,7 +63,8 @@ export async function joined(version: Version) {
 	const network = memoryPair(version);
 	left.dial = () => Promise.resolve(network.left);
 	right.dial = () => Promise.resolve(network.right);
-	const options = { versions: [version] };
+	// There is one network, and it is not repaired.
+	const options = { versions: [version], reconnect: false as const };
 	const [near, far] = await Promise.all([
 		left.runtime.connect("https://left.example/", options),
 		right.runtime.connect("https://right.example/", options),

@@ -14,9 +14,9 @@ export interface RelayEnd {
 
 const relays = new Map<string, Relay>();
 
-/** Starts an embedded relay with these flags; resolves to its http: URL. */
-export const startRelay: BrowserCommand<[args: string[]]> = async (_, args) => {
-	const relay = await startOurRelay({ args });
+/** Starts an embedded relay with these flags, on this port (0: any); resolves to its http: URL. */
+export const startRelay: BrowserCommand<[args: string[], port?: number]> = async (_, args, port = 0) => {
+	const relay = await startOurRelay({ args, port });
 	relays.set(relay.url, relay);
 	return relay.url;
 };
@@ -34,7 +34,7 @@ export const signalRelay: BrowserCommand<[url: string, signal: "SIGTERM" | "SIGK
 
 declare module "vitest/browser" {
 	interface BrowserCommands {
-		startRelay(args: string[]): Promise<string>;
+		startRelay(args: string[], port?: number): Promise<string>;
 		signalRelay(url: string, signal: "SIGTERM" | "SIGKILL"): Promise<RelayEnd>;
 	}
 }

@@ -22,9 +22,10 @@ import type { ConnectedData } from "../protocol/port.ts";
 import { AnnouncedEntry } from "./announced.ts";
 import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry } from "./broadcast.ts";
 import { port, record, rejection, text, texts, whole } from "./check.ts";
-import { ConnectionEntry, type Dial } from "./connection.ts";
+import { ConnectionEntry } from "./connection/connection.ts";
+import { tellFate } from "./connection/fate.ts";
+import type { Dial } from "./connection/session.ts";
 import { HandlerEntry, RequestEntry } from "./dynamic.ts";
-import { tellFate } from "./fate.ts";
 import { OriginEntry } from "./origin.ts";
 import { PublishedGroup } from "./published-group.ts";
 import { PublishedTrack } from "./published-track.ts";
@@ -320,10 +321,11 @@ export class Host implements ControlApi {
 			...(publish === undefined ? {} : { publish }),
 			...(consume === undefined ? {} : { consume }),
 		};
-		const entry = new ConnectionEntry(this.#core, recipe, port("port", to), () => this.#table.all("producer"));
+		const made = { recipe, port: port("port", to), dial: this.#dial, origins };
+		const entry = new ConnectionEntry(this.#core, made, () => this.#table.all("producer"));
 		this.#table.make(connection, () => entry);
 		try {
-			return await entry.connect(this.#dial, origins);
+			return await entry.connect();
 		} catch (error) {
 			this.#table.cancel(connection);
 			throw error;

@@ -4,7 +4,7 @@ import type { Id } from "../protocol/control.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import type { AnnouncedEntry } from "./announced.ts";
 import type { BroadcastEntry, ProducerEntry, PublicationEntry } from "./broadcast.ts";
-import type { ConnectionEntry } from "./connection.ts";
+import type { ConnectionEntry } from "./connection/connection.ts";
 import type { HandlerEntry, RequestEntry } from "./dynamic.ts";
 import type { OriginEntry } from "./origin.ts";
 import type { PublishedGroup } from "./published-group.ts";

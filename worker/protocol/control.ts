@@ -12,6 +12,7 @@ import type { OpenPlayer, OpenPublisher, OpenRenderer } from "./media.ts";
 import type {
 	BroadcastInfoData,
 	CoreStats,
+	ReconnectData,
 	Rejection,
 	RequestData,
 	SessionStatsData,
@@ -37,8 +38,8 @@ export interface DialData {
 	websocket: { url?: string; delayMs?: number };
 	/** The page has a function for tokens: ask it on the connection's port before another dial. */
 	asksToken?: boolean;
-	/** False: do not follow a peer that asks us to move. */
-	follow?: boolean;
+	/** Make the connection again when it is lost, and follow a peer that asks us to move. Absent: neither. */
+	reconnect?: ReconnectData;
 }
 
 /** Live objects of a worker. */

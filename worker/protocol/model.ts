@@ -126,6 +126,24 @@ export interface BandwidthData {
 /** What happened to a path: a broadcast appeared, was replaced without a gap, or went away. */
 export type AnnounceEvent = "active" | "restart" | "ended";
 
+/** When a connection that was lost is made again. Durations in ms. */
+export interface ReconnectData {
+	/** Before the first dial. Default 1 000. */
+	initialMs: number;
+	/** By how much the wait grows with each dial. Default 2. */
+	factor: number;
+	/** How much of a wait chance may take away, 0…1. Default 0.5. */
+	jitter: number;
+	/** The longest wait. Default 30 000. */
+	maxMs: number;
+	/** After so long with a connection the waits begin anew. Default 10 000. */
+	resetAfterMs: number;
+	/** Dials in a row. Default: no limit. */
+	maxAttempts?: number;
+	/** Time without a connection after which there is no further dial. Default: no limit. */
+	giveUpMs?: number;
+}
+
 /** How a session ended: the peer's or our own close code and reason, or the failure that ended it. */
 export interface CloseData {
 	/** Session close code; absent when the connection was lost without one. */

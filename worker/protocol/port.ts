@@ -97,8 +97,12 @@ export interface ConnectedData {
 	lost?: string;
 }
 
-/** Page to worker on the port of a connection: a token of now (absent: none), or why there is none. */
-export type ConnectionRequest = { type: "token"; token?: string; error?: ErrorData };
+/** Page to worker on the port of a connection. */
+export type ConnectionRequest =
+	/** A token of now (absent: none), or why there is none. */
+	| { type: "token"; token?: string; error?: ErrorData }
+	/** Now is a good time for another dial: the network, or the page, is back. */
+	| { type: "hurry" };
 
 /** Worker to page on the port of a connection. */
 export type ConnectionEvent =
@@ -106,6 +110,8 @@ export type ConnectionEvent =
 	| { type: "goaway"; uri: string }
 	/** The worker is about to dial again: answer with a {@link ConnectionRequest} of the same type. */
 	| { type: "token" }
+	/** The session was lost, or the dial before this one failed, with this cause: the next dial is in so long. */
+	| { type: "reconnecting"; attempt: number; delayMs: number; cause: ErrorData }
 	/** The session was replaced by one with these properties. */
 	| { type: "moved"; url: string; connected: ConnectedData }
 	/** The peer has not asked for announcements where this broadcast of the page is. */

@@ -107,7 +107,7 @@ test("a player and a publisher whose connection is lost fail with its reason", a
 	const relay = await commands.startRelay([]);
 	const runtime = await loadRuntime();
 	cleanup.push(() => runtime.close());
-	const connection = await runtime.connect(relay, { transport: "websocket" });
+	const connection = await runtime.connect(relay, { transport: "websocket", reconnect: false });
 	const publisher = publish(connection);
 	const failures: unknown[] = [];
 	publisher.addEventListener("error", ({ detail }) => failures.push(detail));

@@ -34,7 +34,7 @@ test.each(TRANSPORTS)("a relay that is told to stop tells its pages that it goes
 	const relay = await commands.startRelay(["--drain", "1"]);
 	const runtime = await loadRuntime();
 	const connections = await Promise.all(
-		VERSIONS.map((version) => runtime.connect(relay, { transport, versions: [version] })),
+		VERSIONS.map((version) => runtime.connect(relay, { transport, versions: [version], reconnect: false })),
 	);
 	const goaways: number[] = [];
 	for (const [index, connection] of connections.entries()) {

@@ -1,4 +1,4 @@
-import type { DialData } from "../protocol/control.ts";
+import type { DialData } from "../../protocol/control.ts";
 
 /** Longest address a peer may send us to, bytes. */
 const MAX_URI = 8192;

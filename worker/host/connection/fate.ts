@@ -1,5 +1,5 @@
-import type { Id } from "../protocol/control.ts";
-import type { Table } from "./table.ts";
+import type { Id } from "../../protocol/control.ts";
+import type { Table } from "../table.ts";
 
 /** For so long after a session or a broadcast began a peer may take to ask for its announcements. The page hears within two seconds. */
 export const ASK_MS = 1_500;

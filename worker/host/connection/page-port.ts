@@ -1,0 +1,52 @@
+import type { ErrorData } from "../../protocol/error.ts";
+import type { ConnectionEvent, ConnectionRequest } from "../../protocol/port.ts";
+
+/** What the page answers when it is asked for a token. */
+export type TokenAnswer = { token?: string; error?: ErrorData };
+
+/** The worker's end of the port of a connection. */
+export class PagePort {
+	readonly #port: MessagePort;
+	#answer: ((answer: TokenAnswer) => void) | undefined;
+
+	/** `hurry`: the page says that now is a good time for another dial. */
+	constructor(port: MessagePort, hurry: () => void) {
+		this.#port = port;
+		port.onmessage = ({ data }: MessageEvent<ConnectionRequest>) => {
+			switch (data?.type) {
+				case "token":
+					this.#answer?.(data);
+					return;
+				case "hurry":
+					hurry();
+					return;
+				default:
+					// A message that the page of this build does not send: there is nobody to tell.
+					data satisfies never;
+			}
+		};
+	}
+
+	post(event: ConnectionEvent): void {
+		this.#port.postMessage(event);
+	}
+
+	/** Ask the page for a token of now. Waits as long as the page does. @throws the signal's reason. */
+	askToken(signal: AbortSignal): Promise<TokenAnswer> {
+		return new Promise((resolve, reject) => {
+			const abort = () => settle(() => reject(signal.reason));
+			const settle = (how: () => void) => {
+				this.#answer = undefined;
+				signal.removeEventListener("abort", abort);
+				how();
+			};
+			this.#answer = (answer) => settle(() => resolve(answer));
+			signal.addEventListener("abort", abort, { once: true });
+			this.post({ type: "token" });
+		});
+	}
+
+	close(): void {
+		this.#port.close();
+	}
+}
