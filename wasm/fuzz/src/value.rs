@@ -11,7 +11,7 @@ use moq_net::{
 use crate::input::{Input, version_byte};
 
 /// The bytes of a value.
-pub(crate) fn encoded<T: Encode + ?Sized>(
+pub(crate) fn encoded<T: Encode<Version> + ?Sized>(
     value: &T,
     version: Version,
 ) -> Result<BytesMut, EncodeError> {
@@ -25,7 +25,7 @@ pub(crate) fn encoded<T: Encode + ?Sized>(
 /// `unfaithful` are values that travel in a limited form, or not at all.
 pub(crate) fn check<T>(bytes: &[u8], version: Version, unfaithful: fn(&T) -> bool) -> Option<T>
 where
-    T: Encode + Decode + PartialEq + Debug,
+    T: Encode<Version> + Decode<Version> + PartialEq + Debug,
 {
     let mut rest = bytes;
     let value = match T::decode(&mut rest, version) {

@@ -41,8 +41,8 @@ pub use model::{
     TrackRequest, TrackSubscribe, TrackSubscriber, Viewer,
 };
 pub use path::{Path, PathOwned};
-pub use runtime::{Host, Runtime, Sleep};
+pub use runtime::{Host, Runtime};
 pub use server::{Request, Server};
 pub use session::{Bandwidth, Close, Driver, Session};
-pub use time::{Instant, Timescale, Timestamp};
+pub use time::{Instant, Sleep, Timescale, Timestamp};
 pub use upstream::{Supply, Upstream, Upstreams};

@@ -1,6 +1,6 @@
 //! The caller's world: its clock, its randomness, its limits, and what the whole process shares.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use kio::{MaybeSend, MaybeSync};
 
@@ -12,16 +12,8 @@ use crate::{
         permits::Permits,
     },
     model::pool::Pool,
-    time::Instant,
+    time::{Instant, Sleep},
 };
-
-/// A future that resolves at a deadline, as [`Host::sleep_until`] returns it.
-#[cfg(not(target_arch = "wasm32"))]
-pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A future that resolves at a deadline, as [`Host::sleep_until`] returns it.
-#[cfg(target_arch = "wasm32")]
-pub type Sleep = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What the core takes from its surroundings. It has no clock and no randomness of its own.
 pub trait Host: MaybeSend + MaybeSync + 'static {

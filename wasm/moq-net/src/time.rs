@@ -1,10 +1,20 @@
 //! Time as the model sees it: the host's clock, and media timestamps in units of a track's own choosing.
 
 use std::{
+    future::Future,
     num::NonZeroU64,
     ops::{Add, AddAssign, Sub},
+    pin::Pin,
     time::Duration,
 };
+
+/// A future that resolves at a deadline, as [`Host::sleep_until`](crate::Host::sleep_until) returns it.
+#[cfg(not(target_arch = "wasm32"))]
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A future that resolves at a deadline, as [`Host::sleep_until`](crate::Host::sleep_until) returns it.
+#[cfg(target_arch = "wasm32")]
+pub type Sleep = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A point on the host's monotonic clock: the time since an epoch only the host knows.
 ///

@@ -183,7 +183,7 @@ fn settles(net: &Net, before: isize) {
 /// Every length and count of every message, replaced by a number that promises far more than there is.
 #[test]
 fn a_number_costs_nothing_before_the_bytes_it_promises() {
-    fn sweep<M: Encode + Decode>(sample: &M) -> usize {
+    fn sweep<M: Encode<Version> + Decode<Version>>(sample: &M) -> usize {
         let mut cases = 0;
         for version in Version::ALL {
             let mut bytes = BytesMut::new();

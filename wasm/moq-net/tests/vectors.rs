@@ -5,8 +5,7 @@ mod support;
 use bytes::Bytes;
 use moq_net::{
     Error, Version,
-    coding::{Reader, Writer},
-    lite::{DataType, Fetch, FetchOk, FrameHeader, Frames, GroupHeader},
+    lite::{DataType, Fetch, FetchOk, FrameHeader, Frames, GroupHeader, Reader, Writer},
 };
 use support::executor::Executor;
 use support::transport::{Options, Recv, Send, Transport, pair};

@@ -1,7 +1,5 @@
 //! What can go wrong between values and bytes.
 
-use crate::Version;
-
 /// Why bytes are not a message. The peer is at fault, except for [`Self::Short`] while more may still arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -27,9 +25,9 @@ pub enum DecodeError {
     /// The stream is of a type that is unknown, or does not exist in this version. Ends that stream only.
     #[error("unknown stream type {0}")]
     Stream(u64),
-    /// The peer speaks a protocol that shares its name with this version and is another one.
-    #[error("peer speaks an incompatible {}", Version::Lite05Wip)]
-    Dialect,
+    /// The peer speaks a protocol that shares its name with a version of ours and is another one.
+    #[error("peer speaks an incompatible {0}")]
+    Dialect(&'static str),
     /// Something that must be unique came twice: a parameter, or a hop in one chain.
     #[error("duplicate value")]
     Duplicate,
@@ -42,9 +40,9 @@ pub enum DecodeError {
     /// The message declares more bytes than we are willing to buffer.
     #[error("message exceeds the size limit")]
     TooLarge,
-    /// This version has no such message.
+    /// The version of this name has no such message.
     #[error("message does not exist in {0}")]
-    Version(Version),
+    Version(&'static str),
 }
 
 /// Why a value cannot be sent. Our own fault, never the peer's.
@@ -57,7 +55,7 @@ pub enum EncodeError {
     /// The combination of fields has no meaning on the wire.
     #[error("invalid value")]
     Value,
-    /// This version has no such message.
+    /// The version of this name has no such message.
     #[error("message does not exist in {0}")]
-    Version(Version),
+    Version(&'static str),
 }

@@ -2,34 +2,36 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Decode, DecodeError, Encode, EncodeError, value};
-use crate::Version;
+use super::{Decode, DecodeError, Encode, EncodeError, Form, value};
 
 /// A message with a length in front. Implementors write and read the body; the trait keeps the length honest.
 ///
 /// Every message is [`Encode`] and [`Decode`] with its length included.
 pub trait Message: Sized {
+    /// The versions of its dialect.
+    type Version: Form;
+
     /// Appends the body.
     ///
     /// # Errors
     /// What the version cannot express.
-    fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError>;
+    fn encode_body(&self, buf: &mut BytesMut, version: Self::Version) -> Result<(), EncodeError>;
 
     /// Reads the body, all of which is in `buf`.
     ///
     /// # Errors
     /// Whatever is wrong with it; running out of bytes included.
-    fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError>;
+    fn decode_body(buf: &mut &[u8], version: Self::Version) -> Result<Self, DecodeError>;
 }
 
-impl<M: Message> Encode for M {
-    fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
+impl<M: Message> Encode<M::Version> for M {
+    fn encode(&self, buf: &mut BytesMut, version: M::Version) -> Result<(), EncodeError> {
         with_length(buf, version, |body| self.encode_body(body, version))
     }
 }
 
-impl<M: Message> Decode for M {
-    fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
+impl<M: Message> Decode<M::Version> for M {
+    fn decode(buf: &mut &[u8], version: M::Version) -> Result<Self, DecodeError> {
         exactly(buf, version, |body| Self::decode_body(body, version))
     }
 }
@@ -37,7 +39,7 @@ impl<M: Message> Decode for M {
 /// Appends what `body` writes, with its length in front.
 pub(crate) fn with_length(
     buf: &mut BytesMut,
-    version: Version,
+    version: impl Form,
     body: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
 ) -> Result<(), EncodeError> {
     let mut bytes = BytesMut::new();
@@ -50,7 +52,7 @@ pub(crate) fn with_length(
 /// Reads a length, then lets `body` read exactly as many bytes.
 pub(crate) fn exactly<T>(
     buf: &mut &[u8],
-    version: Version,
+    version: impl Form,
     body: impl FnOnce(&mut &[u8]) -> Result<T, DecodeError>,
 ) -> Result<T, DecodeError> {
     let length = u64::decode(buf, version)?;

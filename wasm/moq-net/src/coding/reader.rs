@@ -1,18 +1,26 @@
 //! The receiving half of a stream, as messages and payload.
 
-use std::{future::Future, pin::pin, task::Poll, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
 use web_transport_trait::{Error as _, RecvStream};
 
+use kio::{MaybeSend, MaybeSync};
+
 use super::{Codes, Decode, DecodeError};
-use crate::{Error, Result, Runtime, Sleep, Subject, Version};
+use crate::{Error, Result, Subject, time::Sleep};
 
 /// The default of the most that is asked of the transport at once, which bounds what is held beyond the current item.
 const READ: usize = 64 * 1024;
 
 /// The default bound of one message: far above what published peers send.
 const LIMIT: usize = 64 * 1024;
+
+/// How long the rest of a value may take, by a clock that the reader does not know.
+pub trait Timer: MaybeSend + MaybeSync + 'static {
+    /// Resolves when a value that begins now is late.
+    fn start(&self) -> Sleep;
+}
 
 /// Reads values and payload from a stream.
 ///
@@ -21,13 +29,13 @@ const LIMIT: usize = 64 * 1024;
 /// what arrives and never by what a length promises.
 ///
 /// Dropping it before the end tells the peer to stop ([`Error::Cancel`]).
-pub struct Reader<R: RecvStream> {
+pub struct Reader<R: RecvStream, V: Codes> {
     source: Source<R>,
-    version: Version,
+    version: V,
     limit: usize,
     read: usize,
     /// How long the rest of a value may take, once its first byte is here.
-    patience: Option<(Runtime, Duration)>,
+    timer: Option<Arc<dyn Timer>>,
     /// When the value that has begun is late.
     late: Option<Sleep>,
     /// The start of an item that spans chunks; it comes before what the source holds.
@@ -45,9 +53,9 @@ struct Source<R> {
     reset: bool,
 }
 
-impl<R: RecvStream> Reader<R> {
+impl<R: RecvStream, V: Codes> Reader<R, V> {
     /// Reads `stream` in the form of `version`, with messages of at most 64 KiB.
-    pub fn new(stream: R, version: Version) -> Self {
+    pub fn new(stream: R, version: V) -> Self {
         Self {
             source: Source {
                 stream,
@@ -58,7 +66,7 @@ impl<R: RecvStream> Reader<R> {
             version,
             limit: LIMIT,
             read: READ,
-            patience: None,
+            timer: None,
             late: None,
             head: BytesMut::new(),
         }
@@ -75,17 +83,17 @@ impl<R: RecvStream> Reader<R> {
     }
 
     /// Sets how long the rest of a value may take, once its first byte is here. Without it there is no such bound.
-    pub(crate) fn set_patience(&mut self, runtime: &Runtime, limit: Duration) {
-        self.patience = Some((runtime.clone(), limit));
+    pub fn set_timer(&mut self, timer: Arc<dyn Timer>) {
+        self.timer = Some(timer);
     }
 
     /// The version that values are read in.
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> V {
         self.version
     }
 
     /// Changes the version, for the stream that negotiates it.
-    pub fn set_version(&mut self, version: Version) {
+    pub fn set_version(&mut self, version: V) {
         self.version = version;
     }
 
@@ -93,7 +101,7 @@ impl<R: RecvStream> Reader<R> {
     ///
     /// # Errors
     /// What is wrong with the value, [`DecodeError::Short`] when the stream ends before it is complete, or what ended the stream.
-    pub async fn decode<T: Decode>(&mut self) -> Result<T> {
+    pub async fn decode<T: Decode<V>>(&mut self) -> Result<T> {
         match self.decode_maybe().await? {
             Some(value) => Ok(value),
             None => Err(DecodeError::Short(1).into()),
@@ -104,7 +112,7 @@ impl<R: RecvStream> Reader<R> {
     ///
     /// # Errors
     /// As [`Self::decode`].
-    pub async fn decode_maybe<T: Decode>(&mut self) -> Result<Option<T>> {
+    pub async fn decode_maybe<T: Decode<V>>(&mut self) -> Result<Option<T>> {
         loop {
             if let Some(value) = self.try_decode()? {
                 self.late = None;
@@ -123,7 +131,7 @@ impl<R: RecvStream> Reader<R> {
     ///
     /// # Errors
     /// What is wrong with the value; [`DecodeError::TooLarge`] as soon as its length shows it.
-    pub fn try_decode<T: Decode>(&mut self) -> Result<Option<T>, DecodeError> {
+    pub fn try_decode<T: Decode<V>>(&mut self) -> Result<Option<T>, DecodeError> {
         loop {
             let bytes: &[u8] = match self.head.is_empty() {
                 true => &self.source.chunk,
@@ -277,9 +285,9 @@ impl<R: RecvStream> Reader<R> {
         // The timer is kept across dropped futures: who drips bytes gains nothing by it.
         if !self.head.is_empty()
             && self.late.is_none()
-            && let Some((runtime, limit)) = &self.patience
+            && let Some(timer) = &self.timer
         {
-            self.late = Some(runtime.sleep(*limit));
+            self.late = Some(timer.start());
         }
         let late = &mut self.late;
         let mut pull = pin!(self.source.pull(self.read, self.version));
@@ -303,7 +311,7 @@ impl<R: RecvStream> Reader<R> {
 }
 
 impl<R: RecvStream> Source<R> {
-    async fn pull(&mut self, max: usize, version: Version) -> Result<bool> {
+    async fn pull(&mut self, max: usize, version: impl Codes) -> Result<bool> {
         debug_assert!(self.chunk.is_empty(), "what was read would be lost");
         while self.open {
             match self.stream.read_chunk(max).await {
@@ -324,7 +332,7 @@ impl<R: RecvStream> Source<R> {
     }
 }
 
-impl<R: RecvStream> Drop for Reader<R> {
+impl<R: RecvStream, V: Codes> Drop for Reader<R, V> {
     fn drop(&mut self) {
         self.stop(&Error::Cancel);
     }

@@ -82,7 +82,9 @@ impl RecvStream for Script {
     }
 }
 
-fn reader(steps: impl IntoIterator<Item = Step>) -> (Reader<Script>, Arc<Mutex<Option<u32>>>) {
+fn reader(
+    steps: impl IntoIterator<Item = Step>,
+) -> (Reader<Script, Version>, Arc<Mutex<Option<u32>>>) {
     let stopped = Arc::new(Mutex::new(None));
     let stream = Script {
         steps: steps.into_iter().collect(),
@@ -105,6 +107,8 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 struct Pair(u64, u64);
 
 impl Message for Pair {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         self.0.encode(buf, version)?;
         self.1.encode(buf, version)

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Decode, DecodeError, Encode, EncodeError, MAX_VARINT, varint};
-use crate::{Path, PathOwned, Version};
+use super::{Decode, DecodeError, Encode, EncodeError, Form, MAX_VARINT};
+use crate::{Path, PathOwned};
 
 /// The longest duration that travels, in milliseconds: JS peers read at most 53 bits.
 const MAX_MILLIS: u64 = (1 << 53) - 1;
@@ -24,41 +24,41 @@ pub(crate) fn take<'a>(buf: &mut &'a [u8], length: u64) -> Result<&'a [u8], Deco
 }
 
 /// A number: a varint.
-impl Encode for u64 {
-    fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
-        varint::encode(*self, buf, version)
+impl<V: Form> Encode<V> for u64 {
+    fn encode(&self, buf: &mut BytesMut, version: V) -> Result<(), EncodeError> {
+        version.varint().encode(*self, buf)
     }
 }
 
-impl Decode for u64 {
-    fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
-        varint::decode(buf, version)
+impl<V: Form> Decode<V> for u64 {
+    fn decode(buf: &mut &[u8], version: V) -> Result<Self, DecodeError> {
+        version.varint().decode(buf)
     }
 }
 
 /// One raw byte.
-impl Encode for u8 {
-    fn encode(&self, buf: &mut BytesMut, _: Version) -> Result<(), EncodeError> {
+impl<V: Copy> Encode<V> for u8 {
+    fn encode(&self, buf: &mut BytesMut, _: V) -> Result<(), EncodeError> {
         buf.put_u8(*self);
         Ok(())
     }
 }
 
-impl Decode for u8 {
-    fn decode(buf: &mut &[u8], _: Version) -> Result<Self, DecodeError> {
+impl<V: Copy> Decode<V> for u8 {
+    fn decode(buf: &mut &[u8], _: V) -> Result<Self, DecodeError> {
         take(buf, 1).map(|bytes| bytes[0])
     }
 }
 
 /// One raw byte, 0 or 1.
-impl Encode for bool {
-    fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
+impl<V: Copy> Encode<V> for bool {
+    fn encode(&self, buf: &mut BytesMut, version: V) -> Result<(), EncodeError> {
         u8::from(*self).encode(buf, version)
     }
 }
 
-impl Decode for bool {
-    fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
+impl<V: Copy> Decode<V> for bool {
+    fn decode(buf: &mut &[u8], version: V) -> Result<Self, DecodeError> {
         match u8::decode(buf, version)? {
             0 => Ok(false),
             1 => Ok(true),
@@ -68,8 +68,8 @@ impl Decode for bool {
 }
 
 /// An optional number: 0 is none, anything else the value plus one.
-impl Encode for Option<u64> {
-    fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
+impl<V: Form> Encode<V> for Option<u64> {
+    fn encode(&self, buf: &mut BytesMut, version: V) -> Result<(), EncodeError> {
         match self {
             None => 0,
             Some(value) if *value >= MAX_VARINT => return Err(EncodeError::Bounds),
@@ -79,61 +79,61 @@ impl Encode for Option<u64> {
     }
 }
 
-impl Decode for Option<u64> {
-    fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
+impl<V: Form> Decode<V> for Option<u64> {
+    fn decode(buf: &mut &[u8], version: V) -> Result<Self, DecodeError> {
         Ok(u64::decode(buf, version)?.checked_sub(1))
     }
 }
 
 /// Whole milliseconds; what is longer than any peer can read is cut to what it can.
-impl Encode for Duration {
-    fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
+impl<V: Form> Encode<V> for Duration {
+    fn encode(&self, buf: &mut BytesMut, version: V) -> Result<(), EncodeError> {
         let millis = u64::try_from(self.as_millis()).unwrap_or(u64::MAX);
         millis.min(MAX_MILLIS).encode(buf, version)
     }
 }
 
-impl Decode for Duration {
-    fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
+impl<V: Form> Decode<V> for Duration {
+    fn decode(buf: &mut &[u8], version: V) -> Result<Self, DecodeError> {
         u64::decode(buf, version).map(Self::from_millis)
     }
 }
 
 /// Length in bytes, then UTF-8.
-impl Encode for str {
-    fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
+impl<V: Form> Encode<V> for str {
+    fn encode(&self, buf: &mut BytesMut, version: V) -> Result<(), EncodeError> {
         (self.len() as u64).encode(buf, version)?;
         buf.put_slice(self.as_bytes());
         Ok(())
     }
 }
 
-impl Encode for String {
-    fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
+impl<V: Form> Encode<V> for String {
+    fn encode(&self, buf: &mut BytesMut, version: V) -> Result<(), EncodeError> {
         self.as_str().encode(buf, version)
     }
 }
 
-impl Decode for String {
-    fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
+impl<V: Form> Decode<V> for String {
+    fn decode(buf: &mut &[u8], version: V) -> Result<Self, DecodeError> {
         text(buf, version).map(Self::from)
     }
 }
 
 /// A string, normalised when it is read; ours always are.
-impl Encode for Path<'_> {
-    fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
+impl<V: Form> Encode<V> for Path<'_> {
+    fn encode(&self, buf: &mut BytesMut, version: V) -> Result<(), EncodeError> {
         self.as_str().encode(buf, version)
     }
 }
 
-impl Decode for PathOwned {
-    fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
+impl<V: Form> Decode<V> for PathOwned {
+    fn decode(buf: &mut &[u8], version: V) -> Result<Self, DecodeError> {
         Self::parse_owned(text(buf, version)?).map_err(|_| DecodeError::Bounds)
     }
 }
 
-fn text<'a>(buf: &mut &'a [u8], version: Version) -> Result<&'a str, DecodeError> {
+fn text<'a>(buf: &mut &'a [u8], version: impl Form) -> Result<&'a str, DecodeError> {
     let length = u64::decode(buf, version)?;
     std::str::from_utf8(take(buf, length)?).map_err(|_| DecodeError::Utf8)
 }
@@ -141,13 +141,14 @@ fn text<'a>(buf: &mut &'a [u8], version: Version) -> Result<&'a str, DecodeError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coding::Varint;
     use std::fmt::Debug;
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    const V: Version = Version::Lite05;
+    const V: Varint = Varint::Quic;
 
-    fn check<T: Encode + Decode + PartialEq + Debug>(value: T, expected: &[u8]) {
+    fn check<T: Encode<Varint> + Decode<Varint> + PartialEq + Debug>(value: T, expected: &[u8]) {
         let mut buf = BytesMut::new();
         value.encode(&mut buf, V).unwrap();
         assert_eq!(&buf[..], expected);

@@ -1,53 +1,67 @@
-//! Integers of variable length, in the form of the version.
-//!
-//! Up to 06 it is QUIC's (RFC 9000 §16): two bits of the first byte give the length. 07 counts leading one bits.
+//! Integers of variable length, in the forms that versions choose from.
 
 use bytes::{BufMut, BytesMut};
 
-use super::{DecodeError, EncodeError};
-use crate::Version;
+use super::{DecodeError, EncodeError, Form};
 
-/// The largest value that travels in any version: 2^62 − 1.
+/// The largest value that travels in any form: 2^62 − 1.
 pub const MAX_VARINT: u64 = (1 << 62) - 1;
 
-/// Appends `value` in its shortest form.
-///
-/// # Errors
-/// [`EncodeError::Bounds`] above [`MAX_VARINT`].
-pub(super) fn encode(value: u64, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
-    if value > MAX_VARINT {
-        return Err(EncodeError::Bounds);
-    }
-    match version.has_leading_ones() {
-        true => encode_leading_ones(value, buf),
-        false => encode_quic(value, buf),
-    }
-    Ok(())
+/// How the length of an integer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Varint {
+    /// By two bits of the first byte (RFC 9000 §16).
+    Quic,
+    /// By the number of one bits that the first byte begins with.
+    LeadingOnes,
 }
 
-/// Takes one integer, of any length: peers need not choose the shortest.
-pub(super) fn decode(buf: &mut &[u8], version: Version) -> Result<u64, DecodeError> {
-    let first = *buf.first().ok_or(DecodeError::Short(1))?;
-    let (length, value) = match version.has_leading_ones() {
-        true => {
-            let ones = first.leading_ones();
-            // What the ones and the zero after them leave of the first byte; nothing from the seventh one on.
-            let mask = 0x7f_u8.checked_shr(ones).unwrap_or(0);
-            (ones as usize + 1, first & mask)
-        }
-        false => (1 << (first >> 6), first & 0x3f),
-    };
-    let bytes = buf
-        .get(..length)
-        .ok_or_else(|| DecodeError::Short(length - buf.len()))?;
-    let value = bytes[1..].iter().fold(u64::from(value), |value, byte| {
-        value << 8 | u64::from(*byte)
-    });
-    if value > MAX_VARINT {
-        return Err(DecodeError::Bounds);
+impl Form for Varint {
+    fn varint(self) -> Varint {
+        self
     }
-    *buf = &buf[length..];
-    Ok(value)
+}
+
+impl Varint {
+    /// Appends `value` in its shortest form.
+    ///
+    /// # Errors
+    /// [`EncodeError::Bounds`] above [`MAX_VARINT`].
+    pub(super) fn encode(self, value: u64, buf: &mut BytesMut) -> Result<(), EncodeError> {
+        if value > MAX_VARINT {
+            return Err(EncodeError::Bounds);
+        }
+        match self {
+            Self::LeadingOnes => encode_leading_ones(value, buf),
+            Self::Quic => encode_quic(value, buf),
+        }
+        Ok(())
+    }
+
+    /// Takes one integer, of any length: peers need not choose the shortest.
+    pub(super) fn decode(self, buf: &mut &[u8]) -> Result<u64, DecodeError> {
+        let first = *buf.first().ok_or(DecodeError::Short(1))?;
+        let (length, value) = match self {
+            Self::LeadingOnes => {
+                let ones = first.leading_ones();
+                // What the ones and the zero after them leave of the first byte; nothing from the seventh one on.
+                let mask = 0x7f_u8.checked_shr(ones).unwrap_or(0);
+                (ones as usize + 1, first & mask)
+            }
+            Self::Quic => (1 << (first >> 6), first & 0x3f),
+        };
+        let bytes = buf
+            .get(..length)
+            .ok_or_else(|| DecodeError::Short(length - buf.len()))?;
+        let value = bytes[1..].iter().fold(u64::from(value), |value, byte| {
+            value << 8 | u64::from(*byte)
+        });
+        if value > MAX_VARINT {
+            return Err(DecodeError::Bounds);
+        }
+        *buf = &buf[length..];
+        Ok(value)
+    }
 }
 
 fn encode_quic(value: u64, buf: &mut BytesMut) {
@@ -93,16 +107,16 @@ mod tests {
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn bytes(value: u64, version: Version) -> Vec<u8> {
+    fn bytes(value: u64, form: Varint) -> Vec<u8> {
         let mut buf = BytesMut::new();
-        encode(value, &mut buf, version).unwrap();
+        form.encode(value, &mut buf).unwrap();
         buf.to_vec()
     }
 
-    fn check(value: u64, version: Version, expected: &[u8]) {
-        assert_eq!(bytes(value, version), expected, "{value} on {version}");
+    fn check(value: u64, form: Varint, expected: &[u8]) {
+        assert_eq!(bytes(value, form), expected, "{value} as {form:?}");
         let mut rest = expected;
-        assert_eq!(decode(&mut rest, version), Ok(value));
+        assert_eq!(form.decode(&mut rest), Ok(value));
         assert!(rest.is_empty());
         for cut in 0..expected.len() {
             let mut rest = &expected[..cut];
@@ -110,7 +124,7 @@ mod tests {
                 0 => 1,
                 _ => expected.len() - cut,
             };
-            assert_eq!(decode(&mut rest, version), Err(DecodeError::Short(need)));
+            assert_eq!(form.decode(&mut rest), Err(DecodeError::Short(need)));
             assert_eq!(
                 rest.len(),
                 cut,
@@ -121,7 +135,7 @@ mod tests {
 
     #[test]
     fn quic_form_takes_one_two_four_or_eight_bytes() {
-        let v = Version::Lite06;
+        let v = Varint::Quic;
         check(0, v, &[0x00]);
         check(0x3f, v, &[0x3f]);
         check(0x40, v, &[0x40, 0x40]);
@@ -135,7 +149,7 @@ mod tests {
 
     #[test]
     fn leading_ones_form_grows_by_seven_bits() {
-        let v = Version::Lite07Wip;
+        let v = Varint::LeadingOnes;
         check(0, v, &[0x00]);
         check(127, v, &[0x7f]);
         check(128, v, &[0x80, 0x80]);
@@ -160,38 +174,38 @@ mod tests {
 
     #[test]
     fn longer_forms_than_needed_are_read() {
-        assert_eq!(decode(&mut &[0x40, 0x05][..], Version::Lite05), Ok(5));
-        assert_eq!(decode(&mut &[0x80, 0x05][..], Version::Lite07Wip), Ok(5));
+        assert_eq!(Varint::Quic.decode(&mut &[0x40, 0x05][..]), Ok(5));
+        assert_eq!(Varint::LeadingOnes.decode(&mut &[0x80, 0x05][..]), Ok(5));
         let seven = [0xfc, 0, 0, 0, 0, 0, 5];
-        assert_eq!(decode(&mut &seven[..], Version::Lite07Wip), Ok(5));
+        assert_eq!(Varint::LeadingOnes.decode(&mut &seven[..]), Ok(5));
         let seven = [0xfd, 0, 0, 0, 0, 0, 0];
-        assert_eq!(decode(&mut &seven[..], Version::Lite07Wip), Ok(1 << 48));
+        assert_eq!(Varint::LeadingOnes.decode(&mut &seven[..]), Ok(1 << 48));
     }
 
     #[test]
     fn values_above_62_bits_are_refused_both_ways() {
         let mut buf = BytesMut::new();
-        for version in [Version::Lite06, Version::Lite07Wip] {
+        for form in [Varint::Quic, Varint::LeadingOnes] {
             assert_eq!(
-                encode(MAX_VARINT + 1, &mut buf, version),
+                form.encode(MAX_VARINT + 1, &mut buf),
                 Err(EncodeError::Bounds)
             );
         }
         assert!(buf.is_empty());
         let above = [0xff, 0x40, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(
-            decode(&mut &above[..], Version::Lite07Wip),
+            Varint::LeadingOnes.decode(&mut &above[..]),
             Err(DecodeError::Bounds)
         );
     }
 
     #[test]
     fn every_power_of_two_survives_both_forms() {
-        for version in [Version::Lite06, Version::Lite07Wip] {
+        for form in [Varint::Quic, Varint::LeadingOnes] {
             for bit in 0..62 {
                 for value in [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1] {
-                    let bytes = bytes(value, version);
-                    assert_eq!(decode(&mut &bytes[..], version), Ok(value));
+                    let bytes = bytes(value, form);
+                    assert_eq!(form.decode(&mut &bytes[..]), Ok(value));
                 }
             }
         }

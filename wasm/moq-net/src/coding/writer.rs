@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use web_transport_trait::SendStream;
 
 use super::{Codes, Encode};
-use crate::{Error, Result, Subject, Version};
+use crate::{Error, Result, Subject};
 
 /// Payload below this is copied next to its header, so that small frames share a write; from here on it is passed by
 /// reference. About one packet: a smaller write costs more in calls than its copy does.
@@ -23,9 +23,9 @@ const KEEP: usize = 8 * 1024;
 /// the stream**. Ordinary control messages are below that size.
 ///
 /// Dropping it before [`Self::finish`] resets the stream ([`Error::Cancel`]).
-pub struct Writer<S: SendStream> {
+pub struct Writer<S: SendStream, V: Codes> {
     stream: S,
-    version: Version,
+    version: V,
     /// Sealed segments, in order; they come before `tail`.
     queue: VecDeque<Bytes>,
     tail: BytesMut,
@@ -44,9 +44,9 @@ enum State {
     Closed,
 }
 
-impl<S: SendStream> Writer<S> {
+impl<S: SendStream, V: Codes> Writer<S, V> {
     /// Writes to `stream` in the form of `version`.
-    pub fn new(stream: S, version: Version) -> Self {
+    pub fn new(stream: S, version: V) -> Self {
         Self {
             stream,
             version,
@@ -58,12 +58,12 @@ impl<S: SendStream> Writer<S> {
     }
 
     /// The version that values are written in.
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> V {
         self.version
     }
 
     /// Changes the version, for the stream that negotiates it.
-    pub fn set_version(&mut self, version: Version) {
+    pub fn set_version(&mut self, version: V) {
         self.version = version;
     }
 
@@ -76,7 +76,7 @@ impl<S: SendStream> Writer<S> {
     ///
     /// # Errors
     /// [`Error::Encode`] when the version cannot express it; nothing of it is queued then.
-    pub fn put<T: Encode + ?Sized>(&mut self, value: &T) -> Result<()> {
+    pub fn put<T: Encode<V> + ?Sized>(&mut self, value: &T) -> Result<()> {
         let start = self.tail.len();
         if let Err(error) = value.encode(&mut self.tail, self.version) {
             self.tail.truncate(start);
@@ -133,7 +133,7 @@ impl<S: SendStream> Writer<S> {
     ///
     /// # Errors
     /// As [`Self::put`] and [`Self::flush`].
-    pub async fn encode<T: Encode + ?Sized>(&mut self, value: &T) -> Result<()> {
+    pub async fn encode<T: Encode<V> + ?Sized>(&mut self, value: &T) -> Result<()> {
         self.put(value)?;
         self.flush().await
     }
@@ -201,7 +201,7 @@ impl<S: SendStream> Writer<S> {
     }
 }
 
-impl<S: SendStream> Drop for Writer<S> {
+impl<S: SendStream, V: Codes> Drop for Writer<S, V> {
     fn drop(&mut self) {
         if self.state != State::Closed {
             self.reset(&Error::Cancel);

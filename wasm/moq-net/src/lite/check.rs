@@ -10,14 +10,14 @@ use crate::{
 };
 
 /// The bytes of `value`, which must be expressible.
-pub(super) fn bytes<T: Encode>(value: &T, version: Version) -> Vec<u8> {
+pub(super) fn bytes<T: Encode<Version>>(value: &T, version: Version) -> Vec<u8> {
     let mut buf = BytesMut::new();
     value.encode(&mut buf, version).unwrap();
     buf.to_vec()
 }
 
 /// Why `value` is not expressible.
-pub(super) fn unspeakable<T: Encode>(value: &T, version: Version) -> EncodeError {
+pub(super) fn unspeakable<T: Encode<Version>>(value: &T, version: Version) -> EncodeError {
     value.encode(&mut BytesMut::new(), version).unwrap_err()
 }
 
@@ -36,7 +36,7 @@ pub(super) fn hex(text: &str) -> Vec<u8> {
 }
 
 /// Checks both directions between a value and its bytes, and that no prefix of them is taken for the whole.
-pub(super) fn vector<T: Encode + Decode + PartialEq + Debug>(
+pub(super) fn vector<T: Encode<Version> + Decode<Version> + PartialEq + Debug>(
     value: T,
     version: Version,
     text: &str,
@@ -54,7 +54,10 @@ pub(super) fn vector<T: Encode + Decode + PartialEq + Debug>(
 }
 
 /// Checks that a value survives a round trip.
-pub(super) fn round<T: Encode + Decode + PartialEq + Debug>(value: T, version: Version) {
+pub(super) fn round<T: Encode<Version> + Decode<Version> + PartialEq + Debug>(
+    value: T,
+    version: Version,
+) {
     let bytes = bytes(&value, version);
     let mut rest = &bytes[..];
     assert_eq!(T::decode(&mut rest, version), Ok(value), "{version}");
@@ -62,7 +65,7 @@ pub(super) fn round<T: Encode + Decode + PartialEq + Debug>(value: T, version: V
 }
 
 /// Decodes all of the bytes written as hex.
-pub(super) fn parse<T: Decode>(text: &str, version: Version) -> Result<T, DecodeError> {
+pub(super) fn parse<T: Decode<Version>>(text: &str, version: Version) -> Result<T, DecodeError> {
     let bytes = hex(text);
     let mut rest = &bytes[..];
     let value = T::decode(&mut rest, version)?;

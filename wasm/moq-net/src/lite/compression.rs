@@ -37,7 +37,7 @@ impl Compression {
     }
 }
 
-impl Encode for Compression {
+impl Encode<Version> for Compression {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         match self {
             Self::None => 0_u64,
@@ -47,7 +47,7 @@ impl Encode for Compression {
     }
 }
 
-impl Decode for Compression {
+impl Decode<Version> for Compression {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         match u64::decode(buf, version)? {
             0 => Ok(Self::None),

@@ -12,7 +12,8 @@ use web_transport_trait as wt;
 use super::session::Link;
 use crate::{
     Error, Instant, Result,
-    coding::{Codes, Reader, Writer},
+    coding::Codes,
+    lite::{Reader, Writer},
 };
 
 /// Time without a stream after which credit counts as used up, not just slow to come.

@@ -8,7 +8,7 @@ use std::{
 use web_transport_trait as wt;
 
 use super::{ControlType, Goaway, session::Link};
-use crate::{Error, Result, coding::Reader};
+use crate::{Error, Result, lite::Reader};
 
 /// Waits until this side wants the session drained.
 pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {

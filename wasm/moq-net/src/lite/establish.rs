@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{
     Config, Driver, Error, Origin, Result, Role, Session, Version,
-    coding::{Codes, Reader, Writer},
+    coding::Codes,
     cost::{held::Held, rate::Bucket},
+    lite::{Reader, Writer},
     session::Control,
     tasks::TaskSet,
 };
@@ -278,6 +279,7 @@ pub(crate) fn start<T: wt::Session>(
         transport,
         version,
         runtime: config.runtime.clone(),
+        control_timer: super::session::control_timer(&config.runtime),
         side,
         tasks: set.tasks(),
         control: control.clone(),

@@ -7,7 +7,7 @@ use web_transport_trait::{self as wt, Stats as _};
 use super::{ControlType, Probe, ProbeLevel, session::Link};
 use crate::{
     Bandwidth, Result,
-    coding::{Reader, Writer},
+    lite::{Reader, Writer},
 };
 
 /// How often the transport is asked. Slow enough that an idle session stays idle.

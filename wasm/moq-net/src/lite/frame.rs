@@ -5,7 +5,8 @@ use web_transport_trait::{RecvStream, SendStream};
 
 use crate::{
     Error, Result, Version,
-    coding::{Decode, DecodeError, Encode, EncodeError, MAX_VARINT, Reader, Writer},
+    coding::{Decode, DecodeError, Encode, EncodeError, MAX_VARINT},
+    lite::{Reader, Writer},
 };
 
 /// What stands before the payload of a frame.
@@ -129,7 +130,7 @@ pub(super) struct Timed {
     pub(super) size: u64,
 }
 
-impl Encode for Timed {
+impl Encode<Version> for Timed {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         let zigzag = (self.delta << 1) ^ (self.delta >> 63);
         zigzag.cast_unsigned().encode(buf, version)?;
@@ -137,7 +138,7 @@ impl Encode for Timed {
     }
 }
 
-impl Decode for Timed {
+impl Decode<Version> for Timed {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         let zigzag = u64::decode(buf, version)?;
         Ok(Self {

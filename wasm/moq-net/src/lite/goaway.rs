@@ -20,9 +20,11 @@ impl Goaway {
 }
 
 impl Message for Goaway {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_goaway() {
-            return Err(EncodeError::Version(version));
+            return Err(EncodeError::Version(version.name()));
         }
         match self.uri.len() <= Self::MAX_URI {
             true => self.uri.encode(buf, version),
@@ -32,7 +34,7 @@ impl Message for Goaway {
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         if !version.has_goaway() {
-            return Err(DecodeError::Version(version));
+            return Err(DecodeError::Version(version.name()));
         }
         let uri = String::decode(buf, version)?;
         match uri.len() <= Self::MAX_URI {
@@ -63,11 +65,11 @@ mod tests {
         for version in [Version::Lite01, Version::Lite02, Version::Lite03] {
             assert_eq!(
                 unspeakable(&Goaway::default(), version),
-                EncodeError::Version(version)
+                EncodeError::Version(version.name())
             );
             assert_eq!(
                 parse::<Goaway>("01 00", version),
-                Err(DecodeError::Version(version))
+                Err(DecodeError::Version(version.name()))
             );
         }
     }

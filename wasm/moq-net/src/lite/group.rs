@@ -19,6 +19,8 @@ pub struct GroupHeader {
 }
 
 impl Message for GroupHeader {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         self.subscribe.encode(buf, version)?;
         self.sequence.encode(buf, version)?;

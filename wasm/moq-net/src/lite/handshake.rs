@@ -6,11 +6,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
     Version,
-    coding::{Decode, DecodeError, Encode, EncodeError, message, value},
+    coding::{Decode, DecodeError, Encode, EncodeError, Varint, message, value},
 };
 
-/// The integers of the handshake are QUIC's, as 01 and 02 have them.
-const FORM: Version = Version::Lite02;
+/// The integers of the handshake are QUIC's.
+const FORM: Varint = Varint::Quic;
 
 /// The most versions in an offer and the most parameters.
 const MAX_ENTRIES: u64 = 64;
@@ -71,8 +71,8 @@ impl ClientSetup {
     }
 }
 
-impl Encode for ClientSetup {
-    fn encode(&self, buf: &mut BytesMut, _: Version) -> Result<(), EncodeError> {
+impl<V> Encode<V> for ClientSetup {
+    fn encode(&self, buf: &mut BytesMut, _: V) -> Result<(), EncodeError> {
         framed(buf, CLIENT, |body| {
             (self.versions.len() as u64).encode(body, FORM)?;
             for version in &self.versions {
@@ -83,8 +83,8 @@ impl Encode for ClientSetup {
     }
 }
 
-impl Decode for ClientSetup {
-    fn decode(buf: &mut &[u8], _: Version) -> Result<Self, DecodeError> {
+impl<V> Decode<V> for ClientSetup {
+    fn decode(buf: &mut &[u8], _: V) -> Result<Self, DecodeError> {
         unframed(buf, CLIENT, |body| {
             let count = u64::decode(body, FORM)?;
             if count > MAX_ENTRIES {
@@ -99,8 +99,8 @@ impl Decode for ClientSetup {
     }
 }
 
-impl Encode for ServerSetup {
-    fn encode(&self, buf: &mut BytesMut, _: Version) -> Result<(), EncodeError> {
+impl<V> Encode<V> for ServerSetup {
+    fn encode(&self, buf: &mut BytesMut, _: V) -> Result<(), EncodeError> {
         framed(buf, SERVER, |body| {
             self.version.encode(body, FORM)?;
             encode_parameters(&self.parameters, body)
@@ -108,8 +108,8 @@ impl Encode for ServerSetup {
     }
 }
 
-impl Decode for ServerSetup {
-    fn decode(buf: &mut &[u8], _: Version) -> Result<Self, DecodeError> {
+impl<V> Decode<V> for ServerSetup {
+    fn decode(buf: &mut &[u8], _: V) -> Result<Self, DecodeError> {
         unframed(buf, SERVER, |body| {
             Ok(Self {
                 version: u64::decode(body, FORM)?,

@@ -15,17 +15,19 @@ pub struct SessionInfo {
 }
 
 impl Message for SessionInfo {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         match version.has_session_stream() {
             true => self.bitrate.encode(buf, version),
-            false => Err(EncodeError::Version(version)),
+            false => Err(EncodeError::Version(version.name())),
         }
     }
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         match version.has_session_stream() {
             true => u64::decode(buf, version).map(|bitrate| Self { bitrate }),
-            false => Err(DecodeError::Version(version)),
+            false => Err(DecodeError::Version(version.name())),
         }
     }
 }
@@ -45,9 +47,12 @@ mod tests {
                 // length, bitrate
                 true => vector(info, version, "04 800f4240"),
                 false => {
-                    assert_eq!(unspeakable(&info, version), EncodeError::Version(version));
+                    assert_eq!(
+                        unspeakable(&info, version),
+                        EncodeError::Version(version.name())
+                    );
                     let result = parse::<SessionInfo>("01 00", version);
-                    assert_eq!(result, Err(DecodeError::Version(version)));
+                    assert_eq!(result, Err(DecodeError::Version(version.name())));
                 }
             }
         }

@@ -48,3 +48,9 @@ pub use stream::{ControlType, DataType};
 pub use subscribe::{Preferences, Subscribe, SubscribeUpdate};
 pub use track::{TrackInfo, TrackQuery};
 pub use version::{Negotiation, Version};
+
+/// Reads values and payload from a stream of a session.
+pub type Reader<R> = crate::coding::Reader<R, Version>;
+
+/// Writes values and payload to a stream of a session.
+pub type Writer<S> = crate::coding::Writer<S, Version>;

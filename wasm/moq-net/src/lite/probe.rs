@@ -19,9 +19,11 @@ pub struct Probe {
 }
 
 impl Message for Probe {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_probe() {
-            return Err(EncodeError::Version(version));
+            return Err(EncodeError::Version(version.name()));
         }
         self.bitrate
             .map_or(0, |bitrate| bitrate.max(1))
@@ -35,7 +37,7 @@ impl Message for Probe {
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         if !version.has_probe() {
-            return Err(DecodeError::Version(version));
+            return Err(DecodeError::Version(version.name()));
         }
         let mut this = Self {
             bitrate: Some(u64::decode(buf, version)?).filter(|bitrate| *bitrate != 0),
@@ -65,10 +67,13 @@ mod tests {
             };
             match version {
                 Version::Lite01 | Version::Lite02 => {
-                    assert_eq!(unspeakable(&probe, version), EncodeError::Version(version));
+                    assert_eq!(
+                        unspeakable(&probe, version),
+                        EncodeError::Version(version.name())
+                    );
                     assert_eq!(
                         parse::<Probe>("01 00", version),
-                        Err(DecodeError::Version(version))
+                        Err(DecodeError::Version(version.name()))
                     );
                 }
                 // length, bitrate

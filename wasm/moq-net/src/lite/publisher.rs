@@ -18,11 +18,11 @@ use web_transport_trait as wt;
 pub(super) use lookup::Lookups;
 pub(super) use pins::Pins;
 
-use super::{ControlType, drain, estimate, session::Link};
+use super::{ControlType, Version, drain, estimate, session::Link};
 use crate::{
     Error, Result, Subject,
-    coding::{Reader, Writer},
     cost::held::{Gauge, Seat},
+    lite::{Reader, Writer},
 };
 
 /// Serves every stream the peer opens for a request.
@@ -117,7 +117,7 @@ impl Refusal {
 type Served<V = ()> = Result<V, Refusal>;
 
 /// Reads the one request of a stream, then waits until the session may answer.
-async fn request<T: wt::Session, M: crate::coding::Decode>(
+async fn request<T: wt::Session, M: crate::coding::Decode<Version>>(
     link: &Link<T>,
     recv: &mut Reader<T::RecvStream>,
 ) -> Served<M> {

@@ -124,9 +124,11 @@ impl SubscribeReply {
     }
 }
 
-impl Encode for SubscribeReply {
+impl Encode<Version> for SubscribeReply {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
-        let code = self.code(version).ok_or(EncodeError::Version(version))?;
+        let code = self
+            .code(version)
+            .ok_or_else(|| EncodeError::Version(version.name()))?;
         if version.has_typed_replies() {
             code.encode(buf, version)?;
         }
@@ -134,7 +136,7 @@ impl Encode for SubscribeReply {
     }
 }
 
-impl Decode for SubscribeReply {
+impl Decode<Version> for SubscribeReply {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         let code = match version.has_typed_replies() {
             true => u64::decode(buf, version)?,
@@ -188,7 +190,7 @@ impl SubscribeOk {
         }
         // There was another 05-wip for a time, whose reply of type 0 is one number (moq-lite.md W.7).
         if version.has_fetch_ok() && buf.len() < 8 {
-            return Err(DecodeError::Dialect);
+            return Err(DecodeError::Dialect(version.name()));
         }
         this.priority = u8::decode(buf, version)?;
         if !version.has_update() {
@@ -297,7 +299,10 @@ mod tests {
             vector(drop.clone(), version, "02 03 01 03 00");
         }
         for version in [Version::Lite01, Version::Lite02, Version::Lite07Wip] {
-            assert_eq!(unspeakable(&drop, version), EncodeError::Version(version));
+            assert_eq!(
+                unspeakable(&drop, version),
+                EncodeError::Version(version.name())
+            );
         }
     }
 
@@ -310,7 +315,10 @@ mod tests {
                 true => (start, ok),
                 false => (ok, start),
             };
-            assert_eq!(unspeakable(&never, version), EncodeError::Version(version));
+            assert_eq!(
+                unspeakable(&never, version),
+                EncodeError::Version(version.name())
+            );
             bytes(&legal, version);
         }
         let uncounted = SubscribeReply::End {
@@ -346,7 +354,7 @@ mod tests {
     fn the_other_05_wip_is_recognised() {
         assert_eq!(
             parse::<SubscribeReply>("00 01 01", Version::Lite05Wip),
-            Err(DecodeError::Dialect)
+            Err(DecodeError::Dialect("moq-lite-05-wip"))
         );
     }
 }

@@ -18,10 +18,12 @@ use super::{Setup, credit::Credit, drain, establish::Side, estimate, publisher, 
 use crate::{
     BroadcastConsumer, Error, Instant, Origin, OriginConsumer, OriginProducer, Result, Runtime,
     Subject, Supply, Version, Viewer,
-    coding::{Codes, Reader, Writer},
+    coding::{Codes, Timer},
     cost::{held::Held, rate::Bucket},
+    lite::{Reader, Writer},
     session::{Close, Control},
     tasks::{TaskSet, Tasks},
+    time::Sleep,
 };
 
 /// Control streams go before all media: above any order that a group can get.
@@ -34,6 +36,8 @@ pub(crate) struct Link<T: wt::Session> {
     /// Names this session among all of the process: what came by it never goes back by it.
     pub(super) id: u64,
     pub(super) runtime: Runtime,
+    /// For the rest of a message whose first byte is here.
+    pub(super) control_timer: Arc<dyn Timer>,
     pub(super) side: Side,
     pub(super) tasks: Tasks,
     pub(super) control: Control,
@@ -258,7 +262,7 @@ impl<T: wt::Session> Link<T> {
         let limits = self.runtime.limits();
         reader.set_limit(limits.control_message);
         reader.set_buffer(limits.read_buffer);
-        reader.set_patience(&self.runtime, limits.control_timeout);
+        reader.set_timer(self.control_timer.clone());
         reader
     }
 
@@ -286,6 +290,18 @@ impl<T: wt::Session> Link<T> {
     ) -> Result<V> {
         within(&self.runtime, limit, future, Error::Late { what, limit }).await
     }
+}
+
+struct ControlTimer(Runtime);
+
+impl Timer for ControlTimer {
+    fn start(&self) -> Sleep {
+        self.0.sleep(self.0.limits().control_timeout)
+    }
+}
+
+pub(super) fn control_timer(runtime: &Runtime) -> Arc<dyn Timer> {
+    Arc::new(ControlTimer(runtime.clone()))
 }
 
 /// Runs `future` for at most `limit` of `runtime`'s time.

@@ -59,9 +59,11 @@ const COST: u64 = 4;
 const HOP: u64 = 5;
 
 impl Message for Setup {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_setup_stream() {
-            return Err(EncodeError::Version(version));
+            return Err(EncodeError::Version(version.name()));
         }
         let role = self.role.map(|role| match role {
             Role::Publisher => 1,
@@ -96,7 +98,7 @@ impl Message for Setup {
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         if !version.has_setup_stream() {
-            return Err(DecodeError::Version(version));
+            return Err(DecodeError::Version(version.name()));
         }
         if buf.len() > MAX_BYTES {
             return Err(DecodeError::TooLarge);
@@ -286,11 +288,11 @@ mod tests {
         {
             assert_eq!(
                 unspeakable(&Setup::default(), version),
-                EncodeError::Version(version)
+                EncodeError::Version(version.name())
             );
             assert_eq!(
                 parse::<Setup>("01 00", version),
-                Err(DecodeError::Version(version))
+                Err(DecodeError::Version(version.name()))
             );
         }
     }

@@ -61,17 +61,17 @@ impl ControlType {
     }
 }
 
-impl Encode for ControlType {
+impl Encode<Version> for ControlType {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         match self.exists(version) {
             true => self.code().encode(buf, version),
-            false => Err(EncodeError::Version(version)),
+            false => Err(EncodeError::Version(version.name())),
         }
     }
 }
 
 /// A type that is unknown, or not of this version, is [`DecodeError::Stream`]: it ends that stream and nothing else.
-impl Decode for ControlType {
+impl Decode<Version> for ControlType {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         let code = u64::decode(buf, version)?;
         Self::ALL
@@ -106,17 +106,17 @@ impl DataType {
     }
 }
 
-impl Encode for DataType {
+impl Encode<Version> for DataType {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         match self.exists(version) {
             true => self.code().encode(buf, version),
-            false => Err(EncodeError::Version(version)),
+            false => Err(EncodeError::Version(version.name())),
         }
     }
 }
 
 /// As for [`ControlType`].
-impl Decode for DataType {
+impl Decode<Version> for DataType {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         let code = u64::decode(buf, version)?;
         [Self::Group, Self::Setup]

@@ -131,6 +131,8 @@ pub struct Subscribe {
 }
 
 impl Message for Subscribe {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         self.id.encode(buf, version)?;
         self.broadcast.encode(buf, version)?;
@@ -156,17 +158,19 @@ pub struct SubscribeUpdate {
 }
 
 impl Message for SubscribeUpdate {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         match version.has_update() {
             true => self.preferences.encode_tail(buf, version),
-            false => Err(EncodeError::Version(version)),
+            false => Err(EncodeError::Version(version.name())),
         }
     }
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         match version.has_update() {
             true => Preferences::decode_tail(buf, version).map(|preferences| Self { preferences }),
-            false => Err(DecodeError::Version(version)),
+            false => Err(DecodeError::Version(version.name())),
         }
     }
 }
@@ -295,10 +299,13 @@ mod tests {
     fn there_is_no_update_before_03() {
         for version in [Version::Lite01, Version::Lite02] {
             let value = update(half_a_second());
-            assert_eq!(unspeakable(&value, version), EncodeError::Version(version));
+            assert_eq!(
+                unspeakable(&value, version),
+                EncodeError::Version(version.name())
+            );
             assert_eq!(
                 parse::<SubscribeUpdate>("01 05", version),
-                Err(DecodeError::Version(version))
+                Err(DecodeError::Version(version.name()))
             );
         }
     }

@@ -18,7 +18,7 @@ pub(super) use frames::{Intake, receive};
 pub(super) use table::{Registration, Subscriptions};
 
 use super::{DataType, GroupHeader, session::Link};
-use crate::{Error, Result, Subject, coding::Reader, cost::held::Gauge};
+use crate::{Error, Result, Subject, cost::held::Gauge, lite::Reader};
 
 /// Takes every stream and datagram the peer sends, and asks for its announcements.
 pub(super) fn start<T: wt::Session>(link: &Arc<Link<T>>) {

@@ -19,9 +19,11 @@ pub struct TrackQuery {
 }
 
 impl Message for TrackQuery {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_track_stream() {
-            return Err(EncodeError::Version(version));
+            return Err(EncodeError::Version(version.name()));
         }
         self.broadcast.encode(buf, version)?;
         self.track.encode(buf, version)
@@ -29,7 +31,7 @@ impl Message for TrackQuery {
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         if !version.has_track_stream() {
-            return Err(DecodeError::Version(version));
+            return Err(DecodeError::Version(version.name()));
         }
         Ok(Self {
             broadcast: PathOwned::decode(buf, version)?,
@@ -50,9 +52,11 @@ pub struct TrackInfo {
 }
 
 impl Message for TrackInfo {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_track_stream() {
-            return Err(EncodeError::Version(version));
+            return Err(EncodeError::Version(version.name()));
         }
         self.priority.encode(buf, version)?;
         if version.has_ordered() {
@@ -65,7 +69,7 @@ impl Message for TrackInfo {
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         if !version.has_track_stream() {
-            return Err(DecodeError::Version(version));
+            return Err(DecodeError::Version(version.name()));
         }
         let priority = u8::decode(buf, version)?;
         if version.has_ordered() {
@@ -147,13 +151,16 @@ mod tests {
         {
             assert_eq!(
                 unspeakable(&query("v"), version),
-                EncodeError::Version(version)
+                EncodeError::Version(version.name())
             );
-            assert_eq!(unspeakable(&INFO, version), EncodeError::Version(version));
+            assert_eq!(
+                unspeakable(&INFO, version),
+                EncodeError::Version(version.name())
+            );
             let query = parse::<TrackQuery>("07 04726f6f6d 0176", version);
-            assert_eq!(query, Err(DecodeError::Version(version)));
+            assert_eq!(query, Err(DecodeError::Version(version.name())));
             let info = parse::<TrackInfo>("06 7f 00 5388 43e8", version);
-            assert_eq!(info, Err(DecodeError::Version(version)));
+            assert_eq!(info, Err(DecodeError::Version(version.name())));
         }
     }
 }

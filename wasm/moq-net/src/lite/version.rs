@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::Error;
+use crate::{
+    Error,
+    coding::{Form, Varint},
+};
 
 /// The token shared by every version that is negotiated inside the first stream (01, 02).
 const MOQL: &str = "moql";
@@ -318,6 +321,15 @@ impl Version {
     /// A message whose length disagrees with its content ends the session (06 and later); before, only its stream.
     pub const fn length_mismatch_ends_session(self) -> bool {
         self.is_from(Self::Lite06)
+    }
+}
+
+impl Form for Version {
+    fn varint(self) -> Varint {
+        match self.has_leading_ones() {
+            true => Varint::LeadingOnes,
+            false => Varint::Quic,
+        }
     }
 }
 

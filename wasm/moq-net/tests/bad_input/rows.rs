@@ -82,7 +82,7 @@ pub(crate) fn limits() -> Limits {
 }
 
 /// A value as it travels, in hexadecimal.
-pub(crate) fn wire(value: &impl Encode, version: Version) -> String {
+pub(crate) fn wire(value: &impl Encode<Version>, version: Version) -> String {
     let mut buf = BytesMut::new();
     value.encode(&mut buf, version).expect("expressible");
     buf.iter().map(|byte| format!("{byte:02x}")).collect()

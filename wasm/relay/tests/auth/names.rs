@@ -1,6 +1,6 @@
 //! A client that knows names it has no right to, and asks for them by hand.
 
-use moq_net::coding::{Encode, Message, Reader, Writer};
+use moq_net::coding::{Encode, Reader, Writer};
 use moq_net::lite::{ControlType, Fetch, Preferences, Subscribe, SubscribeReply, TrackQuery};
 use moq_net::{Error, Path, PathOwned, TrackInfo, Version};
 
@@ -11,7 +11,7 @@ fn path(text: &str) -> PathOwned {
 }
 
 /// What the answer to a request begins with, or why there is none.
-async fn ask<T: web_transport_trait::Session, M: Message + Encode>(
+async fn ask<T: web_transport_trait::Session, M: Encode<Version>>(
     transport: &T,
     version: Version,
     kind: ControlType,

@@ -22,6 +22,8 @@ pub struct AnnounceRequest {
 }
 
 impl Message for AnnounceRequest {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         self.prefix.encode(buf, version)?;
         if version.has_exclude_hop() {
@@ -56,9 +58,11 @@ pub struct AnnounceInit {
 }
 
 impl Message for AnnounceInit {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_announce_init() {
-            return Err(EncodeError::Version(version));
+            return Err(EncodeError::Version(version.name()));
         }
         let count = self.suffixes.len() as u64;
         if count > MAX_INIT {
@@ -72,7 +76,7 @@ impl Message for AnnounceInit {
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         if !version.has_announce_init() {
-            return Err(DecodeError::Version(version));
+            return Err(DecodeError::Version(version.name()));
         }
         let count = u64::decode(buf, version)?;
         if count > MAX_INIT {
@@ -97,9 +101,11 @@ pub struct AnnounceOk {
 }
 
 impl Message for AnnounceOk {
+    type Version = Version;
+
     fn encode_body(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_announce_ok() {
-            return Err(EncodeError::Version(version));
+            return Err(EncodeError::Version(version.name()));
         }
         let hop = self.hop.unwrap_or(0);
         if hop == 0 && !version.has_setup_stream() {
@@ -111,7 +117,7 @@ impl Message for AnnounceOk {
 
     fn decode_body(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         if !version.has_announce_ok() {
-            return Err(DecodeError::Version(version));
+            return Err(DecodeError::Version(version.name()));
         }
         let hop = u64::decode(buf, version)?;
         if hop == 0 && !version.has_setup_stream() {
@@ -174,9 +180,12 @@ mod tests {
                 // length, 1 path, "room"
                 true => vector(init.clone(), version, "06 01 04726f6f6d"),
                 false => {
-                    assert_eq!(unspeakable(&init, version), EncodeError::Version(version));
+                    assert_eq!(
+                        unspeakable(&init, version),
+                        EncodeError::Version(version.name())
+                    );
                     let result = parse::<AnnounceInit>("06 01 04726f6f6d", version);
-                    assert_eq!(result, Err(DecodeError::Version(version)));
+                    assert_eq!(result, Err(DecodeError::Version(version.name())));
                 }
             }
         }
@@ -193,10 +202,10 @@ mod tests {
             if !version.has_announce_ok() {
                 assert_eq!(
                     unspeakable(&ok(Some(1), 1), version),
-                    EncodeError::Version(version)
+                    EncodeError::Version(version.name())
                 );
                 let result = parse::<AnnounceOk>("02 01 01", version);
-                assert_eq!(result, Err(DecodeError::Version(version)));
+                assert_eq!(result, Err(DecodeError::Version(version.name())));
                 continue;
             }
             // length, hop, initial announcements

@@ -113,7 +113,7 @@ fn references_have_their_bytes_on_07() {
     vector(short.clone(), v, "00 0c 01 02 04 63616d32 01 00 01 00 00");
     assert_eq!(
         unspeakable(&short, Version::Lite06),
-        EncodeError::Version(Version::Lite06)
+        EncodeError::Version(Version::Lite06.name())
     );
 }
 

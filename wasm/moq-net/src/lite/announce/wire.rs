@@ -73,7 +73,7 @@ const START_TYPE: u64 = 0;
 const END_TYPE: u64 = 1;
 const UPDATE_TYPE: u64 = 2;
 
-impl Encode for Announce {
+impl Encode<Version> for Announce {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_announce_ids() {
             return message::with_length(buf, version, |body| self.encode_status(body, version));
@@ -82,14 +82,14 @@ impl Encode for Announce {
             Self::Active { .. } => START_TYPE,
             Self::End { .. } => END_TYPE,
             Self::Update { .. } => UPDATE_TYPE,
-            Self::Ended { .. } | Self::Unknown => return Err(EncodeError::Version(version)),
+            Self::Ended { .. } | Self::Unknown => return Err(EncodeError::Version(version.name())),
         }
         .encode(buf, version)?;
         message::with_length(buf, version, |body| self.encode_typed(body, version))
     }
 }
 
-impl Decode for Announce {
+impl Decode<Version> for Announce {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         if !version.has_announce_ids() {
             return message::exactly(buf, version, |body| Self::decode_status(body, version));
@@ -114,7 +114,7 @@ impl Announce {
                 Chain::default().encode(buf, version)
             }
             Self::Update { .. } | Self::End { .. } | Self::Unknown => {
-                Err(EncodeError::Version(version))
+                Err(EncodeError::Version(version.name()))
             }
         }
     }
@@ -156,7 +156,7 @@ impl Announce {
                 cost.encode(buf, version)
             }
             Self::End { id } => id.encode(buf, version),
-            Self::Ended { .. } | Self::Unknown => Err(EncodeError::Version(version)),
+            Self::Ended { .. } | Self::Unknown => Err(EncodeError::Version(version.name())),
         }
     }
 
@@ -194,7 +194,7 @@ impl Suffix {
     }
 }
 
-impl Encode for Suffix {
+impl Encode<Version> for Suffix {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         encode_base(self.base, self.keep, version)?;
         if version.has_announce_compression() {
@@ -205,7 +205,7 @@ impl Encode for Suffix {
     }
 }
 
-impl Decode for Suffix {
+impl Decode<Version> for Suffix {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         let (mut base, mut keep) = (0, 0);
         if version.has_announce_compression() {
@@ -237,7 +237,7 @@ impl Default for Chain {
     }
 }
 
-impl Encode for Chain {
+impl Encode<Version> for Chain {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         if !version.has_hops() {
             return Ok(());
@@ -264,7 +264,7 @@ impl Encode for Chain {
     }
 }
 
-impl Decode for Chain {
+impl Decode<Version> for Chain {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         let mut this = Self::default();
         if !version.has_hops() {
@@ -281,14 +281,14 @@ impl Decode for Chain {
     }
 }
 
-impl Encode for Cost {
+impl Encode<Version> for Cost {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
         self.warm.min(Self::MAX).encode(buf, version)?;
         self.cold.min(Self::MAX).encode(buf, version)
     }
 }
 
-impl Decode for Cost {
+impl Decode<Version> for Cost {
     fn decode(buf: &mut &[u8], version: Version) -> Result<Self, DecodeError> {
         Ok(Self {
             warm: u64::decode(buf, version)?,
@@ -335,7 +335,7 @@ fn decode_ids(buf: &mut &[u8], version: Version) -> Result<Option<Vec<u64>>, Dec
 fn encode_base(base: u64, keep: u64, version: Version) -> Result<(), EncodeError> {
     match (base, keep) {
         (0, 0) => Ok(()),
-        _ if !version.has_announce_compression() => Err(EncodeError::Version(version)),
+        _ if !version.has_announce_compression() => Err(EncodeError::Version(version.name())),
         (0, _) => Err(EncodeError::Value),
         _ => Ok(()),
     }

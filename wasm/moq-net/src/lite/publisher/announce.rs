@@ -7,13 +7,13 @@ use web_transport_trait as wt;
 use super::{Refusal, Served, abandoned, request, seat};
 use crate::{
     AnnounceConsumer, Announced, BroadcastConsumer, Error, OriginConsumer, PathOwned, Result,
-    coding::{Reader, Writer},
     cost::held::Gauge,
     lite::{
         Announce, AnnounceEncoder, AnnounceEvent, AnnounceOk, AnnounceRequest, Cost, MAX_HOPS,
         Route,
         session::{Link, first},
     },
+    lite::{Reader, Writer},
 };
 
 /// Announces everything below a prefix, then every change. The stream is never reset by us unless the peer breaks its rules:

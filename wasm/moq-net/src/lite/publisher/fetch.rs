@@ -9,12 +9,12 @@ use super::{
 };
 use crate::{
     Fetch as Wish, GroupConsumer, Result,
-    coding::{Reader, Writer},
     cost::traffic::Count,
     lite::{
         Compression, Fetch, FetchOk,
         session::{Link, kio_poll},
     },
+    lite::{Reader, Writer},
     tasks::yield_now,
 };
 

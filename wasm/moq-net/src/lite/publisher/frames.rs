@@ -11,8 +11,8 @@ use web_transport_trait as wt;
 
 use crate::{
     FrameConsumer, GroupConsumer, Result, Version,
-    coding::Writer,
     cost::traffic::{Count, Meter},
+    lite::Writer,
     lite::{FrameHeader, Frames},
 };
 

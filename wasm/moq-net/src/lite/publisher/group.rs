@@ -16,7 +16,8 @@ use web_transport_trait as wt;
 use super::{frames::Content, order::Order, pins::Pin};
 use crate::{
     Error, GroupConsumer, Result, Runtime, Sleep,
-    coding::{Codes, Writer},
+    coding::Codes,
+    lite::Writer,
     lite::{
         DataType, GroupHeader,
         session::{Link, kio_poll},

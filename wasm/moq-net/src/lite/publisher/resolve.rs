@@ -7,7 +7,7 @@ use web_transport_trait as wt;
 use super::{Refusal, Served, lookup};
 use crate::{
     Subscription, TrackSubscriber, Version,
-    coding::Reader,
+    lite::Reader,
     lite::{Preferences, Subscribe, SubscribeUpdate, session::Link},
 };
 

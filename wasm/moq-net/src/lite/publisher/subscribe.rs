@@ -20,13 +20,13 @@ use super::{
 };
 use crate::{
     Error, GroupConsumer, Result, Subject, TrackSubscriber,
-    coding::{Reader, Writer},
     cost::held::Gauge,
     lite::{
         Compression, Datagram, Preferences, Subscribe, SubscribeOk, SubscribeReply,
         SubscribeUpdate, TrackProperties,
         session::{Link, kio_poll},
     },
+    lite::{Reader, Writer},
     tasks::BoxFuture,
 };
 

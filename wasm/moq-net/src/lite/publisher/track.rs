@@ -7,7 +7,7 @@ use web_transport_trait as wt;
 use super::{Refusal, Served, delivered, lookup, request, unless_abandoned};
 use crate::{
     Timescale,
-    coding::{Reader, Writer},
+    lite::{Reader, Writer},
     lite::{TrackInfo, TrackQuery, session::Link},
 };
 

@@ -7,9 +7,9 @@ use web_transport_trait as wt;
 use super::Source;
 use crate::{
     Error, GroupProducer, GroupRequest, Result, Sleep, TrackInfo,
-    coding::{Reader, Writer},
     cost::{peaks::Peak, traffic::Count},
     lite::{Compression, ControlType, Fetch, FetchOk, session::kio_poll, subscriber},
+    lite::{Reader, Writer},
 };
 
 /// Answers `request` with what the peer has. Every way out answers it.

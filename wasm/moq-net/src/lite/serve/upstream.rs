@@ -11,7 +11,6 @@ use web_transport_trait as wt;
 use super::{Source, poll_pinned};
 use crate::{
     Error, Result, Sleep, Subscription, TrackInfo, TrackProducer,
-    coding::{Reader, Writer},
     cost::rate::Bucket,
     lite::{
         self, Compression, ControlType, Preferences, Subscribe, SubscribeReply, SubscribeUpdate,
@@ -19,6 +18,7 @@ use crate::{
         session::{kio_poll, poll_some},
         subscriber::Registration,
     },
+    lite::{Reader, Writer},
     model::Start,
     tasks::BoxFuture,
 };

@@ -7,8 +7,8 @@ use web_transport_trait as wt;
 use super::routes::Routes;
 use crate::{
     Error, PathOwned, Result,
-    coding::Reader,
     cost::held::{Gauge, Seat},
+    lite::Reader,
     lite::{
         Announce, AnnounceDecoder, AnnounceInit, AnnounceOk, AnnounceRequest, ControlType,
         session::{Link, kio_poll},

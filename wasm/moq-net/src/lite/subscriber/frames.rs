@@ -13,8 +13,8 @@ use web_transport_trait as wt;
 use super::assembly::Assembly;
 use crate::{
     Error, Frame, GroupProducer, Result, Runtime, Timestamp,
-    coding::Reader,
     cost::traffic::Count,
+    lite::Reader,
     lite::{
         Compression, FrameHeader, Frames,
         session::{kio_poll, poll_some},

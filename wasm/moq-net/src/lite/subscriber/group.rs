@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Error, Group, GroupProducer, Result,
-    coding::Reader,
+    lite::Reader,
     lite::{GroupHeader, session::Link},
 };
 
