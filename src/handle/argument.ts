@@ -48,6 +48,12 @@ export function flag(argument: string, value: unknown): boolean {
 	return value;
 }
 
+/** A whole number on either side of 0. */
+function signed(argument: string, value: unknown): number {
+	if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+	throw wrong(argument, `a whole number from -${ANY} to ${ANY}`, value);
+}
+
 /** Largest priority. */
 const MAX_PRIORITY = 255;
 
@@ -55,13 +61,13 @@ const MAX_PRIORITY = 255;
 const ENDLESS = Number.POSITIVE_INFINITY;
 
 /** What each member may be: a flag, or a whole number up to this. */
-type Members<T> = Record<keyof T, "flag" | number>;
+type Members<T> = Record<keyof T, "flag" | "signed" | number>;
 
 const SUBSCRIPTION: Members<SubscriptionData> = {
 	priority: MAX_PRIORITY,
 	ordered: "flag",
 	maxLatencyMs: ENDLESS,
-	groupStart: ANY,
+	groupStart: "signed",
 	groupEnd: ANY,
 	batchMs: ANY,
 };
@@ -83,8 +89,9 @@ function members<T extends object>(argument: string, value: T, allowed: Members<
 		const limit = allowed[name];
 		if (member === undefined) continue;
 		if (limit === "flag") checked[name] = flag(name, member);
+		else if (limit === "signed") checked[name] = signed(name, member);
 		else if (limit === ENDLESS && member === ENDLESS) checked[name] = ENDLESS;
-		else checked[name] = whole(name, member, Math.min(limit as number, ANY));
+		else checked[name] = whole(name, member, Math.min(limit, ANY));
 	}
 	return checked as T;
 }

@@ -15,6 +15,7 @@ type Call = {
 const ASKS: { [Name in Call]?: readonly [id: keyof CallArgs<Name>, uses: keyof CallArgs<Name>] } = {
 	requestBroadcast: ["broadcast", "origin"],
 	trackInfo: ["operation", "track"],
+	trackLatest: ["operation", "track"],
 	subscribe: ["subscription", "track"],
 	fetchGroup: ["group", "track"],
 };

@@ -82,6 +82,21 @@ export class TrackConsumer extends Handle {
 		return this.#anchor.wait("trackInfo", (operation) => ({ operation, track }), options);
 	}
 
+	/**
+	 * The sequence of the newest group. Where nothing of the track is received, a subscription of the lowest priority finds out and
+	 * ends with the first group. Undefined: the track has no group; one that has not ended says so when none came within a second of
+	 * its publisher's answer.
+	 */
+	latest(options?: WaitOptions): Pending<number | undefined> {
+		const track = this.#anchor.id;
+		return this.#anchor.wait(
+			"trackLatest",
+			(operation) => ({ operation, track }),
+			options,
+			(latest) => latest ?? undefined,
+		);
+	}
+
 	/** Receive the track's groups as they are published. Resolves when the publisher confirmed. */
 	subscribe(prefs: SubscriptionData & WaitOptions = {}): PendingSubscription {
 		let state: SubscriptionState | undefined;

@@ -138,6 +138,8 @@ export interface CoreApi {
 	track(broadcast: Handle, name: string): Handle;
 	/** Resolves when the publisher accepted the track. */
 	trackInfo(track: Handle): Operation<TrackInfoData>;
+	/** Resolves with the sequence of the newest group; null: there is none. */
+	trackLatest(track: Handle): Operation<number | null>;
 	/** Registers at once. Nothing flows before the first `grant`. */
 	subscribe(track: Handle, prefs: SubscriptionData, sink: Sink): PendingSubscription;
 	/** Replace the preferences, also before the subscription is confirmed. */

@@ -143,6 +143,10 @@ export class Core implements CoreApi {
 		return this.#engine.start((raw) => raw.trackInfo(track), json<TrackInfoData>);
 	}
 
+	trackLatest(track: Handle): Operation<number | null> {
+		return this.#engine.start((raw) => raw.trackLatest(track), json<number | null>);
+	}
+
 	subscribe(track: Handle, prefs: SubscriptionData, sink: Sink): PendingSubscription {
 		const [subscription, operation] = this.#engine.call((raw) => {
 			const subscription = raw.subscribe(track, ...preferences(prefs));

@@ -179,6 +179,10 @@ export class Host implements ControlApi {
 		const start = () => this.#core.trackInfo(this.#table.get(track, "track").core);
 		return this.#table.wait(operation, start, (info) => ({ result: info }));
 	}
+	trackLatest({ operation, track }: Args<"trackLatest">): Promise<number | null> {
+		const start = () => this.#core.trackLatest(this.#table.get(track, "track").core);
+		return this.#table.wait(operation, start, (latest) => ({ result: latest }));
+	}
 
 	async subscribe({ subscription, track, prefs, credit, port: to }: Args<"subscribe">): Promise<TrackInfoData> {
 		this.#table.make(subscription, () => {

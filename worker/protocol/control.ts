@@ -109,6 +109,8 @@ export interface ControlApi {
 	/** Look up; sends nothing. */
 	track(args: { track: Id; broadcast: Id; name: string }): void;
 	trackInfo(args: { operation: Id; track: Id }): Promise<TrackInfoData>;
+	/** The sequence of the newest group; null: there is none. */
+	trackLatest(args: { operation: Id; track: Id }): Promise<number | null>;
 	/** Registers at once, settles on confirmation. */
 	subscribe(args: {
 		subscription: Id;
@@ -218,6 +220,7 @@ export const CONTROL_METHODS: { [Name in keyof ControlApi]: Name extends Command
 	removeTrack: "command",
 	track: "command",
 	trackInfo: "call",
+	trackLatest: "call",
 	subscribe: "call",
 	fetchGroup: "call",
 	getGroup: "call",

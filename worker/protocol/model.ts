@@ -34,7 +34,7 @@ export interface SubscriptionData {
 	 * long as the publisher keeps groups (`cacheMs` of the track).
 	 */
 	maxLatencyMs?: number;
-	/** First group wanted, also beside other readers; absent: the live edge. */
+	/** First group wanted, also beside other readers; below 0: the last so many groups that there are. Absent: the live edge. */
 	groupStart?: number;
 	/** Last group wanted, inclusive: a read by sequence ends there. Absent: no end. */
 	groupEnd?: number;

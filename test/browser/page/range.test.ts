@@ -48,9 +48,11 @@ for (const transport of ["webtransport", "websocket"] as const) {
 			group.finish();
 		};
 		const source = (await far.waitForBroadcast(path)).track("log");
+		expect(await source.latest()).toBeUndefined();
 		const live = await source.subscribe();
 		for (const sequence of [10, 11, 12]) write(sequence);
 		expect(await read(live, 12)).toBe("10 11 12");
+		expect(await source.latest()).toBe(12);
 
 		const some = await source.subscribe({ groupStart: 4, groupEnd: 11 });
 		expect(await read(some)).toBe("4 5 6 7 8 9 10 11 end");
@@ -61,15 +63,17 @@ for (const transport of ["webtransport", "websocket"] as const) {
 		expect(await gone.finished).toBe(3);
 		const all = await source.subscribe({ groupStart: 0 });
 		expect(await read(all, 12)).toBe("(0-2 refused) 3 4 5 6 7 8 9 10 11 12");
+		const last = await source.subscribe({ groupStart: -5 });
+		expect(await read(last, 12)).toBe("8 9 10 11 12");
 		write(13);
-		for (const subscriber of [live, all]) expect(await read(subscriber, 13)).toBe("13");
+		for (const subscriber of [live, all, last]) expect(await read(subscriber, 13)).toBe("13");
 		for (const sequence of [3, 4, 5, 6, 7, 8, 9]) {
 			expect(asked.filter((one) => one === sequence)).toEqual([sequence]);
 		}
 
 		// Without another reader.
-		for (const subscriber of [live, all]) subscriber.close();
-		const alone = await source.subscribe({ groupStart: 12, groupEnd: 13 });
+		for (const subscriber of [live, all, last]) subscriber.close();
+		const alone = await source.subscribe({ groupStart: -2, groupEnd: 13 });
 		expect(await read(alone)).toBe("12 13 end");
 		const frames: string[] = [];
 		const stream = (await source.subscribe({ groupStart: 5, groupEnd: 8 })).frames();
@@ -79,5 +83,25 @@ for (const transport of ["webtransport", "websocket"] as const) {
 			frames.push(value.text());
 		}
 		expect(frames).toEqual(["5", "6", "7", "8"]);
+	});
+
+	test(`in the order of arrival over ${transport}, no group outside the range`, async () => {
+		const [near, far] = await pair(transport);
+		const path = `arrival/${transport}`;
+		const track = near.createBroadcast(path).createTrack("log");
+		const source = (await far.waitForBroadcast(path)).track("log");
+		const live = await source.subscribe();
+		const ranged = await source.subscribe({ groupStart: 1, groupEnd: 2 });
+		// From here on it is a read in the order of arrival.
+		let next = ranged.recvGroup();
+		for (const text of ["0", "1", "2", "3"]) track.writeFrame(text);
+		track.finish();
+		expect(await read(live)).toBe("0 1 2 3 end");
+		const arrived: number[] = [];
+		for (let group = await next; group; group = await next) {
+			arrived.push(group.sequence);
+			next = ranged.recvGroup();
+		}
+		expect(arrived.sort((one, other) => one - other)).toEqual([1, 2]);
 	});
 }

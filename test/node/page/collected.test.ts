@@ -86,6 +86,7 @@ test("what somebody still uses keeps the connection, the origin and the broadcas
 /** Calls that wait, on handles that are held by nothing but the call; the name of what the worker is asked. */
 const WAITING: Record<string, () => Promise<{ call?: string; waiting: PromiseLike<unknown> }>> = {
 	"TrackConsumer.info": async () => ({ call: "trackInfo", waiting: (await track()).info() }),
+	"TrackConsumer.latest": async () => ({ call: "trackLatest", waiting: (await track()).latest() }),
 	"BroadcastProducer.insertTrack": async () => ({
 		call: "insertTrack",
 		waiting: page.runtime

@@ -34,6 +34,7 @@ const MADE: Record<string, string> = {
 	broadcastClosed: "operation",
 	track: "track",
 	trackInfo: "operation",
+	trackLatest: "operation",
 	subscribe: "subscription",
 	fetchGroup: "group",
 	getGroup: "group",

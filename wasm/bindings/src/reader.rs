@@ -9,4 +9,4 @@ mod state;
 mod task;
 
 pub(crate) use state::{Dirty, Reader};
-pub(crate) use task::{fetched, subscribed};
+pub(crate) use task::{Back, fetched, subscribed};

@@ -3,7 +3,10 @@
 use moq_net::Subscription;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{Core, track::wish};
+use super::{
+    Core,
+    track::{back, wish},
+};
 use crate::{
     error::{ErrorData, Result},
     number,
@@ -29,10 +32,11 @@ impl Core {
         batch_ms: f64,
     ) -> Result<()> {
         self.touch();
+        let back = back(group_start)?;
         let wish: Subscription = wish(priority, ordered, max_latency_ms, group_start, group_end)?;
         let hold = number::whole("batchMs", batch_ms)?;
         self.objects.borrow().reader(subscription)?.steer(|asked| {
-            asked.subscription = Some(wish);
+            asked.subscription = Some((wish, back));
             asked.hold_ms = Some(hold);
         });
         Ok(())

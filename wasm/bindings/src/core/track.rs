@@ -12,7 +12,7 @@ use crate::{
     json, number,
     object::Object,
     operation,
-    reader::{Reader, fetched, subscribed},
+    reader::{Back, Reader, fetched, subscribed},
 };
 
 #[wasm_bindgen]
@@ -37,7 +37,31 @@ impl Core {
         }))
     }
 
-    /// Subscribe; the handle is a reader. Nothing flows before the first grant. `groupStart` and `groupEnd`: NaN for none.
+    /// Settles with the sequence of the newest group; `null`: there is none.
+    ///
+    /// # Errors
+    /// `usage`, or what ended the track.
+    #[wasm_bindgen(js_name = trackLatest)]
+    pub fn track_latest(&mut self, track: f64) -> Result<f64> {
+        self.touch();
+        let newest = self.objects.borrow().track(track)?.newest();
+        Ok(self.start(async move {
+            let newest = newest
+                .await
+                .map_err(|error| ErrorData::of(&error, Fault::Peer, "the newest group"))?;
+            Ok(operation::json(match newest {
+                // Not as the float it is on the page: printing one costs ten kilobytes of code.
+                Some(newest) => {
+                    number::out("group sequence", newest)?;
+                    newest.to_string()
+                }
+                None => "null".to_owned(),
+            }))
+        }))
+    }
+
+    /// Subscribe; the handle is a reader. Nothing flows before the first grant. `groupStart` and `groupEnd`: NaN for none; a
+    /// negative `groupStart` counts back from the newest group.
     ///
     /// # Errors
     /// `usage`, or what ended the track.
@@ -53,19 +77,31 @@ impl Core {
         batch_ms: f64,
     ) -> Result<f64> {
         self.touch();
+        let back = back(group_start)?;
         let wish = wish(priority, ordered, max_latency_ms, group_start, group_end)?;
         let hold = Duration::from_millis(number::whole("batchMs", batch_ms)?);
-        let (subscribe, doing) = {
+        let (subscribe, back, doing) = {
             let objects = self.objects.borrow();
             let track = objects.track(track)?;
             let doing = format!("track {}", track.name());
+            // Before the subscription, which tells nothing about who watches already.
+            let back = back.map(|groups| Back {
+                groups,
+                newest: Box::pin(track.newest()),
+                wish,
+            });
+            // Only the newest group counts until it is known.
+            let first = match back {
+                Some(_) => Subscription::default().with_priority(wish.priority),
+                None => wish,
+            };
             let subscribe = track
-                .subscribe(wish)
+                .subscribe(first)
                 .map_err(|error| ErrorData::of(&error, Fault::Peer, &doing))?;
-            (subscribe, doing)
+            (subscribe, back, doing)
         };
         let runtime = self.runtime.clone();
-        Ok(self.insert_reader(|reader| subscribed(reader, runtime, subscribe, hold, doing)))
+        Ok(self.insert_reader(|reader| subscribed(reader, runtime, subscribe, back, hold, doing)))
     }
 
     /// Settles with the properties of the track when the subscription is confirmed.
@@ -154,7 +190,15 @@ impl Core {
     }
 }
 
-/// Preferences from the caller.
+/// How many groups a start counts back from the newest one.
+pub(super) fn back(group_start: f64) -> Result<Option<u64>> {
+    match group_start < 0.0 {
+        true => number::whole("groupStart", -group_start).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Preferences from the caller. A start that counts back is none.
 pub(super) fn wish(
     priority: f64,
     ordered: bool,
@@ -171,7 +215,10 @@ pub(super) fn wish(
         } else {
             Duration::from_millis(number::whole("maxLatencyMs", max_latency_ms)?)
         })
-        .with_group_start(number::optional("groupStart", group_start)?)
+        .with_group_start(match back(group_start)? {
+            Some(_) => None,
+            None => number::optional("groupStart", group_start)?,
+        })
         .with_group_end(number::optional("groupEnd", group_end)?))
 }
 

@@ -46,7 +46,8 @@ struct Shared {
 /// What was asked of the task since it last looked.
 #[derive(Debug, Default)]
 pub(crate) struct Steering {
-    pub(crate) subscription: Option<Subscription>,
+    /// With how many groups its start counts back from the newest one.
+    pub(crate) subscription: Option<(Subscription, Option<u64>)>,
     pub(crate) start: Option<u64>,
     pub(crate) end: Option<Option<u64>>,
     pub(crate) hold_ms: Option<u64>,

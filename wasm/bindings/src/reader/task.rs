@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -9,7 +10,8 @@ use std::{
 use bytes::Bytes;
 use kio::{Pending, Waiter};
 use moq_net::{
-    Gap, GroupConsumer, InOrder, Instant, Runtime, Sleep, TrackSubscribe, TrackSubscriber,
+    Gap, GroupConsumer, InOrder, Instant, Runtime, Sleep, Subscription, TrackSubscribe,
+    TrackSubscriber,
 };
 
 use super::{
@@ -40,6 +42,33 @@ enum Source {
     Live(Box<TrackSubscriber>),
     /// No group follows.
     Over,
+}
+
+/// A subscription whose start counts back from the newest group.
+pub(crate) struct Back {
+    pub(crate) groups: u64,
+    pub(crate) newest: Pin<Box<dyn Future<Output = moq_net::Result<Option<u64>>>>>,
+    pub(crate) wish: Subscription,
+}
+
+/// The first of the last so many groups.
+const fn start_of(newest: u64, groups: u64) -> u64 {
+    newest.saturating_add(1).saturating_sub(groups)
+}
+
+impl Source {
+    /// Where the last so many groups begin, as far as is known.
+    fn back(&self, groups: u64) -> Option<u64> {
+        match self {
+            Self::Live(subscriber) => subscriber.latest().map(|newest| start_of(newest, groups)),
+            Self::Asked(_) | Self::Over => None,
+        }
+    }
+}
+
+/// Whether a group is part of what was asked for.
+fn in_range(wish: &Subscription, sequence: u64) -> bool {
+    sequence >= wish.group_start.unwrap_or(0) && wish.group_end.is_none_or(|end| sequence <= end)
 }
 
 /// A reader at work.
@@ -76,10 +105,17 @@ struct Task {
 pub(crate) async fn subscribed(
     reader: Reader,
     runtime: Runtime,
-    subscribe: Pending<TrackSubscribe>,
+    mut subscribe: Pending<TrackSubscribe>,
+    back: Option<Back>,
     hold: Duration,
     subject: String,
 ) {
+    if let Some(back) = back {
+        // What ended the track is said by the subscription.
+        let newest = back.newest.await.unwrap_or(None);
+        let start = newest.map(|newest| start_of(newest, back.groups));
+        subscribe.update(back.wish.with_group_start(start));
+    }
     let mut task = Task::new(reader, runtime, Source::Asked(subscribe), hold);
     task.subject = subject;
     task.run().await;
@@ -147,7 +183,9 @@ impl Task {
     /// Do what was asked; returns the wants.
     fn steer(&mut self, waiter: &Waiter) -> Vec<u32> {
         let asked = self.reader.take_steering(waiter);
-        if let Some(subscription) = asked.subscription {
+        if let Some((subscription, back)) = asked.subscription {
+            let start = back.and_then(|groups| self.source.back(groups));
+            let subscription = subscription.with_group_start(start.or(subscription.group_start));
             match &mut self.source {
                 Source::Asked(subscribe) => subscribe.update(subscription),
                 Source::Live(subscriber) => subscriber.update(subscription),
@@ -284,6 +322,13 @@ impl Task {
             // It came in the other order already.
             return true;
         }
+        if self.arrival
+            && let Ok(Some(InOrder::Group(group))) = &result
+            && !in_range(&subscriber.subscription(), group.sequence())
+        {
+            // What another subscription of the track brings.
+            return true;
+        }
         if let Some(index) = wanted {
             wants.swap_remove(index);
         }
@@ -300,10 +345,10 @@ impl Task {
                 let boundary = match subscriber.poll_finished(waiter) {
                     Poll::Ready(Ok(boundary)) => Some(boundary),
                     // The range is over, and the track goes on.
-                    _ => {
-                        let end = subscriber.subscription().group_end;
-                        end.and_then(|end| end.checked_add(1))
-                    }
+                    _ => subscriber
+                        .subscription()
+                        .group_end
+                        .and_then(|end| end.checked_add(1)),
                 };
                 self.finish(boundary, Bytes::new());
                 false
