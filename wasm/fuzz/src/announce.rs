@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use moq_net::{
-    PathOwned, Version,
+    AnnounceEvent, PathOwned, Version,
     coding::Decode,
-    lite::{Announce, AnnounceDecoder, AnnounceEncoder, AnnounceEvent, AnnounceInit},
+    lite::{Announce, AnnounceDecoder, AnnounceEncoder, AnnounceInit},
 };
 
 use crate::{

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use moq_net::{
-    Version,
+    Cost, Version,
     lite::{
-        Announce, AnnounceInit, AnnounceOk, AnnounceRequest, ClientSetup, ControlType, Cost,
-        DataType, Datagram, Fetch, FetchOk, Goaway, GroupHeader, Probe, ServerSetup, SessionInfo,
-        Setup, Subscribe, SubscribeReply, SubscribeUpdate, TrackInfo, TrackQuery,
+        Announce, AnnounceInit, AnnounceOk, AnnounceRequest, ClientSetup, ControlType, DataType,
+        Datagram, Fetch, FetchOk, Goaway, GroupHeader, Probe, ServerSetup, SessionInfo, Setup,
+        Subscribe, SubscribeReply, SubscribeUpdate, TrackInfo, TrackQuery,
     },
 };
 
@@ -96,7 +96,7 @@ const MESSAGES: &[Message] = &[
 
 /// What a link may cost at most: more is cut when it is written.
 fn is_dear(cost: Cost) -> bool {
-    cost.warm.max(cost.cold) > Cost::MAX
+    cost.warm.max(cost.cold) > Cost::MAX.warm
 }
 
 /// SETUP in its three forms, on the streams that negotiate.

@@ -32,13 +32,13 @@ pub use cost::{Flow, Limits, Rate, Stats, Traffic};
 pub use error::{Error, Result, Scope, Subject};
 pub use lite::{Negotiation, Role, Version};
 pub use model::{
-    AnnounceConsumer, AnnounceProducer, Announced, BroadcastConsumer, BroadcastDynamic,
-    BroadcastHold, BroadcastInfo, BroadcastProducer, BroadcastPublish, BroadcastRequest,
-    BroadcastRequested, Consume, Cost, Datagram, Fetch, Frame, FrameConsumer, FrameProducer, Gap,
-    GapReason, Group, GroupConsumer, GroupProducer, GroupRequest, InOrder, InOrderStats, Origin,
-    OriginConsumer, OriginDynamic, OriginList, OriginProducer, OriginPublish, Subscription,
-    TrackConsumer, TrackDynamic, TrackFetch, TrackInfo, TrackInfoQuery, TrackProducer,
-    TrackRequest, TrackSubscribe, TrackSubscriber, Viewer,
+    AnnounceConsumer, AnnounceEvent, AnnounceProducer, Announced, BroadcastConsumer,
+    BroadcastDynamic, BroadcastHold, BroadcastInfo, BroadcastProducer, BroadcastPublish,
+    BroadcastRequest, BroadcastRequested, Consume, Cost, Datagram, Fetch, Frame, FrameConsumer,
+    FrameProducer, Gap, GapReason, Group, GroupConsumer, GroupProducer, GroupRequest, InOrder,
+    InOrderStats, MAX_HOPS, Origin, OriginConsumer, OriginDynamic, OriginList, OriginProducer,
+    OriginPublish, Route, Subscription, TrackConsumer, TrackDynamic, TrackFetch, TrackInfo,
+    TrackInfoQuery, TrackProducer, TrackRequest, TrackSubscribe, TrackSubscriber, Viewer,
 };
 pub use path::{Path, PathOwned};
 pub use runtime::{Host, Runtime};

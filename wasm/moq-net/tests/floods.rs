@@ -250,7 +250,7 @@ fn a_number_costs_nothing_before_the_bytes_it_promises() {
         + sweep(&lite::Announce::Active {
             suffix: lite::Suffix::literal(room),
             hops: lite::Chain::literal(vec![1, 2]),
-            cost: lite::Cost::default(),
+            cost: moq_net::Cost::UNPRICED,
         })
         + sweep(&lite::Goaway {
             uri: "https://a/".into(),

@@ -6,9 +6,9 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::BytesMut;
 use moq_net::{
-    Path, Result, Version,
+    AnnounceEvent, Cost, Path, Result, Route, Version,
     coding::{Encode, Reader},
-    lite::{AnnounceEncoder, AnnounceEvent, AnnounceRequest, ControlType, Cost, Route},
+    lite::{AnnounceEncoder, AnnounceRequest, ControlType},
 };
 use moq_worker_world::transport::{Recv, Send, Transport};
 use web_transport_trait::{SendStream as _, Session as _};
@@ -67,7 +67,7 @@ async fn tell(stage: &Stage, mut rng: Rng, mut send: Send, recv: Recv) -> Result
             false => AnnounceEvent::Active(Route {
                 path,
                 hops: through(itself, &mut rng),
-                cost: Cost::default(),
+                cost: Cost::UNPRICED,
             }),
         };
         let mut bytes = BytesMut::new();

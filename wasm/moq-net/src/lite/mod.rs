@@ -30,8 +30,8 @@ mod version;
 mod check;
 
 pub use announce::{
-    Announce, AnnounceDecoder, AnnounceEncoder, AnnounceEvent, AnnounceInit, AnnounceOk,
-    AnnounceRequest, Chain, Cost, MAX_HOPS, Route, Suffix,
+    Announce, AnnounceDecoder, AnnounceEncoder, AnnounceInit, AnnounceOk, AnnounceRequest, Chain,
+    Suffix,
 };
 pub use compression::Compression;
 pub use datagram::Datagram;

@@ -16,8 +16,8 @@ use web_transport_trait as wt;
 
 use super::{Setup, credit::Credit, drain, establish::Side, estimate, publisher, subscriber};
 use crate::{
-    BroadcastConsumer, Error, Instant, Origin, OriginConsumer, OriginProducer, Result, Runtime,
-    Subject, Supply, Version, Viewer,
+    BroadcastConsumer, Cost, Error, Instant, Origin, OriginConsumer, OriginProducer, Result,
+    Runtime, Subject, Supply, Version, Viewer,
     coding::{Codes, Timer},
     cost::{held::Held, rate::Bucket},
     lite::{Reader, Writer},
@@ -142,7 +142,7 @@ impl<T: wt::Session> Link<T> {
     }
 
     /// What a route costs once it has come over this link.
-    pub(super) fn price(&self, cost: super::Cost) -> super::Cost {
+    pub(super) fn price(&self, cost: Cost) -> Cost {
         let peer = self.peer.lock();
         let link = peer.setup.as_ref().and_then(|setup| setup.cost);
         cost.over(link.unwrap_or(1))

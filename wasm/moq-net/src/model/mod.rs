@@ -14,12 +14,14 @@ mod frame;
 mod group;
 mod origin;
 mod queue;
+mod route;
 mod track;
 
 pub use broadcast::*;
 pub use frame::{Frame, FrameConsumer, FrameProducer};
 pub use group::{Fetch, Group, GroupConsumer, GroupProducer};
 pub use origin::*;
+pub use route::{AnnounceEvent, Cost, MAX_HOPS, Route};
 pub(crate) use track::Start;
 pub use track::{
     Datagram, Gap, GapReason, GroupRequest, InOrder, InOrderStats, Subscription, TrackConsumer,

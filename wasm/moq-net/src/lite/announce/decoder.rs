@@ -1,6 +1,7 @@
 //! From announcements to events.
 
-use super::{Announce, AnnounceEvent, AnnounceInit, Chain, Cost, MAX_HOPS, Route, Suffix, wire};
+use super::{Announce, AnnounceInit, Chain, Suffix, wire};
+use crate::{AnnounceEvent, Cost, MAX_HOPS, Route};
 use crate::{Error, Path, PathOwned, Result, Version, coding::DecodeError, map::Map};
 
 /// What one announce stream has said so far, and what that makes of the next message.
@@ -63,7 +64,7 @@ impl AnnounceDecoder {
             AnnounceEvent::Active(Route {
                 path,
                 hops: Vec::new(),
-                cost: Cost::default(),
+                cost: Cost::UNPRICED,
             })
         });
         Ok(events.collect())

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Announce, AnnounceEvent, AnnounceInit, Chain, Suffix};
+use super::{Announce, AnnounceInit, Chain, Suffix};
+use crate::AnnounceEvent;
 use crate::{PathOwned, Version};
 
 /// What was said on one announce stream so far, and how to say what comes next.

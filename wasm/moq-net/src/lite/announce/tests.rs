@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Error, PathOwned, Version,
+    AnnounceEvent, Cost, Error, PathOwned, Route, Version,
     coding::{DecodeError, EncodeError},
     lite::check::*,
 };
@@ -19,7 +19,7 @@ fn route(text: &str, hops: &[u64], warm: u64, cold: u64) -> Route {
 
 /// A route without a price.
 fn way(text: &str, hops: &[u64]) -> Route {
-    route(text, hops, 0, Cost::MAX)
+    route(text, hops, 0, Cost::MAX.cold)
 }
 
 fn active(route: Route) -> Announce {
@@ -425,7 +425,7 @@ fn a_path_put_together_obeys_the_limits_of_a_path() {
             rest: path("b"),
         },
         hops: Chain::default(),
-        cost: Cost::default(),
+        cost: Cost::UNPRICED,
     };
     assert_eq!(decoder.decode(deeper), Err(Error::BoundsExceeded));
 }
@@ -443,7 +443,7 @@ fn kept_hops_count_towards_the_limit_of_a_chain() {
             ids: Some(ids),
             keep,
         },
-        cost: Cost::default(),
+        cost: Cost::UNPRICED,
     };
     assert_eq!(
         decoder.decode(on_top("b", vec![99], 32)),
@@ -455,24 +455,4 @@ fn kept_hops_count_towards_the_limit_of_a_chain() {
     assert_eq!(decoder.decode(on_top("c", vec![], 1)), Ok(None));
     let free = decoder.decode(on_top("d", vec![5], 0));
     assert_eq!(free, Ok(Some(AnnounceEvent::Active(way("d", &[5])))));
-}
-
-#[test]
-fn prices_add_up_to_the_highest_at_most() {
-    let cost = Cost { warm: 3, cold: 7 };
-    assert_eq!(cost.over(1), Cost { warm: 4, cold: 8 });
-    assert_eq!(
-        Cost::default().over(5),
-        Cost {
-            warm: 5,
-            cold: Cost::MAX
-        }
-    );
-    assert_eq!(
-        cost.over(u64::MAX),
-        Cost {
-            warm: Cost::MAX,
-            cold: Cost::MAX
-        }
-    );
 }

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{Cost, MAX_HOPS};
+use crate::{Cost, MAX_HOPS};
 use crate::{
     PathOwned, Version,
     coding::{Decode, DecodeError, Encode, EncodeError, message},
@@ -138,7 +138,7 @@ impl Announce {
         Self::Active {
             suffix,
             hops,
-            cost: Cost::default(),
+            cost: Cost::UNPRICED,
         }
     }
 
@@ -283,8 +283,8 @@ impl Decode<Version> for Chain {
 
 impl Encode<Version> for Cost {
     fn encode(&self, buf: &mut BytesMut, version: Version) -> Result<(), EncodeError> {
-        self.warm.min(Self::MAX).encode(buf, version)?;
-        self.cold.min(Self::MAX).encode(buf, version)
+        self.warm.min(Self::MAX.warm).encode(buf, version)?;
+        self.cold.min(Self::MAX.cold).encode(buf, version)
     }
 }
 

@@ -6,11 +6,11 @@ use web_transport_trait as wt;
 
 use super::{Refusal, Served, abandoned, request, seat};
 use crate::{
-    AnnounceConsumer, Announced, BroadcastConsumer, Error, OriginConsumer, PathOwned, Result,
+    AnnounceConsumer, AnnounceEvent, Announced, BroadcastConsumer, Error, MAX_HOPS, OriginConsumer,
+    PathOwned, Result, Route,
     cost::held::Gauge,
     lite::{
-        Announce, AnnounceEncoder, AnnounceEvent, AnnounceOk, AnnounceRequest, Cost, MAX_HOPS,
-        Route,
+        Announce, AnnounceEncoder, AnnounceOk, AnnounceRequest,
         session::{Link, first},
     },
     lite::{Reader, Writer},
@@ -211,10 +211,7 @@ impl<T: wt::Session> Announcing<'_, T> {
         Some(Route {
             path: path.clone(),
             hops,
-            cost: Cost {
-                warm: info.cost.warm,
-                cold: info.cost.cold,
-            },
+            cost: info.cost,
         })
     }
 }
@@ -246,7 +243,7 @@ mod tests {
             AnnounceEvent::Active(Route {
                 path: path(name),
                 hops: Vec::new(),
-                cost: Cost::default(),
+                cost: crate::Cost::default(),
             })
         };
         // "a" came, changed and went while it was looked at.

@@ -6,9 +6,9 @@ use kio::Shared;
 use web_transport_trait as wt;
 
 use crate::{
-    BroadcastDynamic, BroadcastInfo, BroadcastProducer, Cost, Error, Origin, OriginList,
-    OriginPublish, PathOwned, Result,
-    lite::{self, AnnounceEvent, Route, serve, session::Link},
+    AnnounceEvent, BroadcastDynamic, BroadcastInfo, BroadcastProducer, Cost, Error, Origin,
+    OriginList, OriginPublish, PathOwned, Result, Route,
+    lite::{serve, session::Link},
     map::Map,
 };
 
@@ -159,10 +159,7 @@ impl<T: wt::Session> Routes<T> {
         let hops: Vec<Origin> = hops.into_iter().map(Origin::from).collect();
         let cost = match link.version.has_route_cost() {
             _ if self.draining => Cost::MAX,
-            true => {
-                let lite::Cost { warm, cold } = link.price(route.cost);
-                Cost { warm, cold }
-            }
+            true => link.price(route.cost),
             // As if every link had the usual price. A route that became free on its way would make a ring of relays go
             // round for ever: each would prefer what depends on the other's choice.
             false => Cost::default().over(hops.len() as u64),

@@ -5,33 +5,9 @@ use crate::{
     model::{
         broadcast::BroadcastProducer,
         origin::{Origin, OriginList},
+        route::Cost,
     },
 };
-
-/// The price of a route (moq-lite-06 and later); lower is better, warm before cold. Zero where nobody said anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Cost {
-    /// For a subscriber while the route is carrying the broadcast already.
-    pub warm: u64,
-    /// For the first subscriber.
-    pub cold: u64,
-}
-
-impl Cost {
-    /// The worst there is: a route that is about to go away.
-    pub const MAX: Self = Self {
-        warm: (1 << 62) - 1,
-        cold: (1 << 62) - 1,
-    };
-
-    /// The price after a link of price `link`.
-    pub fn over(self, link: u64) -> Self {
-        Self {
-            warm: self.warm.saturating_add(link).min(Self::MAX.warm),
-            cold: self.cold.saturating_add(link).min(Self::MAX.cold),
-        }
-    }
-}
 
 /// The route a broadcast came by. It belongs to the handle, not to the broadcast: one broadcast may be known by several routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

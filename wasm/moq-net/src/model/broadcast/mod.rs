@@ -10,6 +10,6 @@ mod state;
 pub use consumer::BroadcastConsumer;
 pub use dynamic::BroadcastDynamic;
 pub use hold::BroadcastHold;
-pub use info::{BroadcastInfo, Cost};
+pub use info::BroadcastInfo;
 pub use producer::BroadcastProducer;
 pub(crate) use state::Shared;

@@ -2,7 +2,7 @@
 
 use crate::{
     Path,
-    model::broadcast::{BroadcastInfo, Cost},
+    model::{broadcast::BroadcastInfo, route::Cost},
 };
 
 /// The order of routes; the lowest is used. It depends on nothing but the announcement, so that every node of a cluster comes to
