@@ -209,7 +209,7 @@ async fn announce(
         let announce = lite::Announce::Active {
             suffix: lite::Suffix::literal(Path::parse(&path).unwrap().into_owned()),
             hops: lite::Chain::literal(vec![1]),
-            cost: lite::Cost::default(),
+            cost: moq_net::Cost::UNPRICED,
         };
         announce.encode(&mut bytes, VERSION).unwrap();
     }
