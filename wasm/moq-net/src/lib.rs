@@ -12,6 +12,7 @@ mod client;
 pub mod coding;
 mod cost;
 mod error;
+mod link;
 pub mod lite;
 mod map;
 mod model;
@@ -30,6 +31,7 @@ pub use client::{Client, Config};
 pub use cost::Peaks;
 pub use cost::{Flow, Limits, Rate, Stats, Traffic};
 pub use error::{Error, Result, Scope, Subject};
+pub use link::{Bandwidth, Close};
 pub use lite::{Negotiation, Role, Version};
 pub use model::{
     AnnounceConsumer, AnnounceEvent, AnnounceProducer, Announced, BroadcastConsumer,
@@ -43,6 +45,6 @@ pub use model::{
 pub use path::{Path, PathOwned};
 pub use runtime::{Host, Runtime};
 pub use server::{Request, Server};
-pub use session::{Bandwidth, Close, Driver, Session};
+pub use session::{Driver, Session};
 pub use time::{Instant, Sleep, Timescale, Timestamp};
 pub use upstream::{Supply, Upstream, Upstreams};

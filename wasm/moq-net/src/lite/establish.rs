@@ -18,8 +18,8 @@ use crate::{
     Config, Driver, Error, Origin, Result, Role, Session, Version,
     coding::Codes,
     cost::{held::Held, rate::Bucket},
+    link::Control,
     lite::{Reader, Writer},
-    session::Control,
     tasks::TaskSet,
 };
 

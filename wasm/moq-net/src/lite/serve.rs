@@ -28,7 +28,7 @@ use self::upstream::Upstream;
 use super::session::{Link, kio_poll, poll_some};
 use crate::{
     Error, GroupRequest, PathOwned, Result, Sleep, Subscription, TrackDynamic, TrackInfo,
-    TrackProducer, TrackRequest, Version, cost::peaks::Peak, session::Control, tasks::BoxFuture,
+    TrackProducer, TrackRequest, Version, cost::peaks::Peak, link::Control, tasks::BoxFuture,
     upstream::Back,
 };
 

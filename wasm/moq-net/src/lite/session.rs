@@ -20,8 +20,8 @@ use crate::{
     Runtime, Subject, Supply, Version, Viewer,
     coding::{Codes, Timer},
     cost::{held::Held, rate::Bucket},
+    link::{Close, Control},
     lite::{Reader, Writer},
-    session::{Close, Control},
     tasks::{TaskSet, Tasks},
     time::Sleep,
 };
