@@ -134,10 +134,13 @@ test("options that are none reject the call in the same turn, and start nothing"
 test("a group that was answered already is not accepted again, and leaves nothing", async () => {
 	const { page, track } = await written();
 	const requests = track.dynamic();
-	const fetching = track.consume().fetchGroup(3);
+	// Closed here: when a handle that is not is collected, the counts change.
+	const reader = track.consume();
+	const fetching = reader.fetchGroup(3);
 	const request = await requests.requestedGroup();
 	request.accept().finish();
 	(await fetching).close();
+	reader.close();
 	await turns();
 	const before = page.link.live;
 	expect(() => request.accept()).toThrow(ClosedError);
