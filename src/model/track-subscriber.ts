@@ -33,6 +33,8 @@ const SKIPPED: ReadonlySet<string> = new Set(["old", "lagged", "evicted", "dropp
 export interface TrackSubscriberEventMap {
 	/** Groups are missing. Comes after the group before them was given out and before the one behind them is. */
 	gap: GapData;
+	/** After the connection was made again another publisher is there, or the same one anew: it counts its groups from where it likes. */
+	restart: undefined;
 }
 
 /**
@@ -58,6 +60,7 @@ export class TrackSubscriber extends Handle<TrackSubscriberEventMap> {
 		// Weakly: what is behind this object must not keep it from being collected.
 		const told = new WeakRef(this);
 		state.lanes.onGap = (gap) => told.deref()?.emit("gap", gap);
+		state.lanes.onRestart = () => told.deref()?.emit("restart", undefined);
 		state.anchor.hold(this, "a TrackSubscriber was collected without close(): it kept receiving until then");
 	}
 

@@ -64,6 +64,11 @@ export class Credit {
 		this.#readBytes = 0;
 	}
 
+	/** What the worker may send as far as is known here: for one that starts anew. */
+	get rest(): { frames: number; bytes: number } {
+		return { frames: Math.max(0, this.#frames), bytes: Math.max(0, this.#bytes) };
+	}
+
 	/** True when the worker sends nothing more until it is granted something. */
 	get isExhausted(): boolean {
 		return this.#frames <= 0 || this.#bytes <= 0;

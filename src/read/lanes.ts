@@ -20,6 +20,8 @@ export class Lanes implements ReaderListener {
 	reader: TrackReader | undefined;
 	/** Called with each gap, before the group behind it is given out. */
 	onGap: ((gap: GapData) => void) | undefined;
+	/** Called when groups are counted anew: by another publisher. */
+	onRestart: (() => void) | undefined;
 	/** Highest sequence that began here. */
 	latest: number | undefined;
 	/** What was given out and what was told to be missing. */
@@ -152,6 +154,19 @@ export class Lanes implements ReaderListener {
 			this.#finished.drain(this.#final);
 		}
 		this.#serve();
+	}
+
+	cut(): number | undefined {
+		this.#isNextWanted = false;
+		return this.latest === undefined ? undefined : this.latest + 1;
+	}
+
+	resumed(isRestart: boolean): void {
+		if (isRestart) {
+			this.latest = undefined;
+			this.onRestart?.();
+		}
+		if (this.#isAwaited) this.#hungry();
 	}
 
 	end(error: MoqError | undefined): void {

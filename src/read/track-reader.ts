@@ -22,9 +22,16 @@ export interface ReaderListener {
 	batch?(): void;
 	/** No further group begins. Absent error: the track is finished. */
 	trackEnd?(error: MoqError | undefined, final: number | undefined): void;
+	/** What it was read from is gone, and another instance is looked for. Returns the group to go on with; undefined: any. */
+	cut?(): number | undefined;
+	/** It is read on. `isRestart`: from a publisher that counts its groups anew. */
+	resumed?(isRestart: boolean): void;
 	/** Nothing follows at all. */
 	end(error: MoqError | undefined): void;
 }
+
+/** Kinds that a track ends with when the session is lost that it came by. */
+const LOST: ReadonlySet<string> = new Set(["transport", "timeout", "going-away", "closed", "cancelled"]);
 
 const decoder = new TextDecoder();
 
@@ -37,6 +44,10 @@ export class TrackReader implements GroupOwner {
 	readonly #credit: Credit;
 	readonly #listener: ReaderListener;
 	readonly #groups = new Map<number, GroupBuffer>();
+	/** Why no group follows, until it is known whether that is the end. */
+	#lost: MoqError | undefined;
+	/** Everything of it has come meanwhile. */
+	#hasEnded = false;
 	#isOver = false;
 
 	/** `window` was granted to the worker along with the other end of `port`. */
@@ -101,8 +112,19 @@ export class TrackReader implements GroupOwner {
 				for (const group of this.#groups.values()) if (group.isAwaited) this.hungry(group);
 				this.#listener.batch?.();
 				return;
+			case "cut":
+				this.#cut();
+				return;
+			case "resumed":
+				this.#listener.resumed?.(event.isRestart);
+				return;
+			case "over":
+				this.#over();
+				return;
 			case "end":
-				this.#finish(event.error && errorFrom(event.error));
+				// While the worker is asked whether it goes on, the end of what is gone may be none.
+				if (this.#lost) this.#hasEnded = true;
+				else this.#finish(event.error && errorFrom(event.error));
 				return;
 			default:
 				event satisfies never;
@@ -150,11 +172,47 @@ export class TrackReader implements GroupOwner {
 					const final = batch.b(record);
 					const error = batch.c(record) > 0 ? errorAt(batch, record, payload) : undefined;
 					payload += batch.c(record);
-					this.#listener.trackEnd?.(error, Number.isNaN(final) ? undefined : final);
+					if (error && this.#mayReturn(error)) this.#ask(error);
+					else this.#listener.trackEnd?.(error, Number.isNaN(final) ? undefined : final);
 					break;
 				}
 			}
 		}
+	}
+
+	/** A fetched group has nothing to go on with. */
+	#mayReturn(error: MoqError): boolean {
+		return this.#listener.cut !== undefined && LOST.has(error.kind);
+	}
+
+	/** Ask the worker whether this goes on. */
+	#ask(error: MoqError): void {
+		this.#lost = error;
+		this.post({ type: "lost" });
+	}
+
+	/** It does not go on. */
+	#over(): void {
+		const error = this.#lost;
+		this.#lost = undefined;
+		if (error) this.#listener.trackEnd?.(error, undefined);
+		if (this.#hasEnded) this.#finish(error);
+	}
+
+	/** What was read is gone, and with it the rest of every group. */
+	#cut(): void {
+		const error = this.#lost;
+		this.#lost = undefined;
+		this.#hasEnded = false;
+		const groups = [...this.#groups.values()];
+		this.#groups.clear();
+		for (const group of groups) {
+			if (group.isOpen)
+				group.fail(failure("dropped", `group ${group.sequence} was cut off: the connection was lost`, error));
+		}
+		const next = this.#listener.cut?.();
+		this.flush();
+		this.post({ type: "resume", ...(next === undefined ? {} : { next }), ...this.#credit.rest });
 	}
 
 	#finish(error: MoqError | undefined): void {

@@ -20,6 +20,7 @@ import type {
 } from "../protocol/model.ts";
 import type { ConnectedData } from "../protocol/port.ts";
 import { AnnouncedEntry } from "./announced.ts";
+import type { Place } from "./attach.ts";
 import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry } from "./broadcast.ts";
 import { port, record, rejection, text, texts, whole } from "./check.ts";
 import { ConnectionEntry } from "./connection/connection.ts";
@@ -170,8 +171,9 @@ export class Host implements ControlApi {
 
 	track({ track, broadcast, name }: Args<"track">): void {
 		this.#table.make(track, () => {
-			const { core } = this.#table.get(broadcast, "broadcast");
-			return new TrackEntry(this.#core, this.#core.track(core, text("name", name)), { broadcast, name });
+			const { core, recipe } = this.#table.get(broadcast, "broadcast");
+			const handle = this.#core.track(core, text("name", name));
+			return new TrackEntry(this.#core, handle, { broadcast, name, place: this.#place(core, recipe, name) });
 		});
 	}
 
@@ -186,9 +188,9 @@ export class Host implements ControlApi {
 
 	async subscribe({ subscription, track, prefs, credit, port: to }: Args<"subscribe">): Promise<TrackInfoData> {
 		this.#table.make(subscription, () => {
-			const { core } = this.#table.get(track, "track");
-			const recipe = { track, prefs: record("prefs", prefs) };
-			return new SubscriptionEntry(this.#core, core, recipe, {
+			const { core, recipe: by } = this.#table.get(track, "track");
+			const recipe = { track, prefs: record("prefs", prefs), place: by.place && { ...by.place } };
+			return new SubscriptionEntry({ api: this.#core, table: this.#table }, core, recipe, {
 				port: port("port", to),
 				credit: record("credit", credit),
 			});
@@ -241,7 +243,7 @@ export class Host implements ControlApi {
 	consumeTrack({ track, producer }: Args<"consumeTrack">): void {
 		this.#table.make(track, () => {
 			const { core } = this.#table.get(producer, "published-track");
-			return new TrackEntry(this.#core, this.#core.consumeTrack(core), { published: producer });
+			return new TrackEntry(this.#core, this.#core.consumeTrack(core), { published: producer, place: undefined });
 		});
 	}
 
@@ -391,6 +393,13 @@ export class Host implements ControlApi {
 			result: this.#core.broadcastInfo(handle),
 		});
 		return this.#table.wait(id, start, settle, (handle) => this.#core.free(handle));
+	}
+
+	/** Where a track is found again when the broadcast has another instance; undefined: it has none. */
+	#place(broadcast: Handle, recipe: BroadcastRecipe, name: string): Place | undefined {
+		if (recipe.by === "producer") return undefined;
+		const { origin, path } = recipe;
+		return { origin, path, name, publisher: this.#core.broadcastInfo(broadcast).hops[0] };
 	}
 
 	/** A guest has a view of the origin for itself, which the page cannot close under it. */

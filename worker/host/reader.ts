@@ -1,10 +1,12 @@
-import type { CoreApi, Handle, PendingSubscription, Sink } from "../core/api.ts";
-import { asErrorData } from "../failure.ts";
+import type { CoreApi, Handle, Operation, PendingSubscription, Sink } from "../core/api.ts";
+import { asErrorData, failure } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
 import type { Window } from "../protocol/limits.ts";
 import type { SubscriptionData, TrackInfoData } from "../protocol/model.ts";
 import type { ReaderEvent, ReaderRequest } from "../protocol/port.ts";
+import { type Attached, attach, isReturning, type Place } from "./attach.ts";
 import { record, whole } from "./check.ts";
+import type { Table } from "./table.ts";
 
 /** Sends what the core delivers to the page; each batch is a buffer of its own, which goes over. */
 function portSink(port: MessagePort): Sink {
@@ -30,73 +32,181 @@ function serve(port: MessagePort, handle: (request: ReaderRequest) => void): voi
 	};
 }
 
-/** One live subscription and its port. */
+type State =
+	| { type: "attached"; pending: PendingSubscription }
+	/** What it was read from is gone; the page has to say where to go on. */
+	| { type: "cut" }
+	| { type: "searching"; operation: Operation<Attached> }
+	| { type: "over" };
+
+/** How the page asked for a subscription, and what it steered since: what it takes to make it again. */
+interface SubscriptionRecipe {
+	track: Id;
+	prefs: SubscriptionData;
+	place: Place | undefined;
+	isByArrival?: boolean;
+	wantsDatagrams?: boolean;
+	startAt?: number;
+	endAt?: number;
+}
+
+/**
+ * One live subscription and its port. It outlives the instance of its broadcast where a session was lost or replaced: what comes back is read
+ * on from where the page was.
+ */
 export class SubscriptionEntry {
 	readonly type = "subscription";
-	/** What to ask for when it has to be made again; kept up to date. */
-	readonly recipe: { track: Id; prefs: SubscriptionData; startAt?: number; endAt?: number };
+	readonly recipe: SubscriptionRecipe;
 	readonly #api: CoreApi;
+	readonly #table: Table;
 	readonly #port: MessagePort;
-	readonly #pending: PendingSubscription;
+	#state: State;
 
 	constructor(
-		api: CoreApi,
+		{ api, table }: { api: CoreApi; table: Table },
 		track: Handle,
-		recipe: { track: Id; prefs: SubscriptionData },
+		recipe: { track: Id; prefs: SubscriptionData; place: Place | undefined },
 		data: { port: MessagePort; credit: Window },
 	) {
 		this.#api = api;
+		this.#table = table;
 		this.recipe = recipe;
 		this.#port = data.port;
 		const frames = whole("credit.frames", data.credit.frames);
 		const bytes = whole("credit.bytes", data.credit.bytes);
-		this.#pending = api.subscribe(track, recipe.prefs, portSink(data.port));
-		api.grant(this.#pending.handle, frames, bytes);
+		const pending = api.subscribe(track, recipe.prefs, portSink(data.port));
+		this.#state = { type: "attached", pending };
+		api.grant(pending.handle, frames, bytes);
 		serve(data.port, (request) => this.#handle(request));
 	}
 
 	/** The track's properties, once the publisher confirmed. */
 	get confirmed(): Promise<TrackInfoData> {
-		return this.#pending.result;
+		if (this.#state.type === "attached") return this.#state.pending.result;
+		throw failure("invalid-state", "the subscription is not new");
 	}
 
 	release(): void {
 		this.#port.onmessage = null;
-		this.#api.free(this.#pending.handle);
+		this.#leave();
+		this.#state = { type: "over" };
 		this.#port.close();
 	}
 
+	/** Let go of what it is read from. */
+	#leave(): void {
+		if (this.#state.type === "attached") this.#api.free(this.#state.pending.handle);
+		if (this.#state.type === "searching") this.#state.operation.cancel();
+	}
+
+	/** The page has heard that no group follows, as after the loss of a session. */
+	#lost(): void {
+		const { place } = this.recipe;
+		if (this.#state.type !== "attached") return;
+		if (!place || !isReturning(this.#table, place.origin)) {
+			this.#post({ type: "over" });
+			return;
+		}
+		this.#leave();
+		this.#state = { type: "cut" };
+		this.#post({ type: "cut" });
+	}
+
+	/** Find the track again, and go on with group `next`. */
+	async #resume(next: number | undefined, credit: Window): Promise<void> {
+		const { place, prefs } = this.recipe;
+		if (this.#state.type !== "cut" || !place) return;
+		const operation = attach(this.#api, this.#table, place);
+		this.#state = { type: "searching", operation };
+		try {
+			const { track, publisher } = await operation.result;
+			if (this.#isOver()) {
+				this.#api.free(track);
+				return;
+			}
+			const isSame = publisher !== undefined && publisher === place.publisher;
+			place.publisher = publisher;
+			// A publisher that is another one, or may be, counts from where it likes.
+			const { groupStart: _, ...rest } = prefs;
+			const from = isSame && next !== undefined ? { ...rest, groupStart: next } : isSame ? prefs : rest;
+			this.#post({ type: "resumed", isRestart: !isSame });
+			this.#subscribe(track, from, credit);
+		} catch (error) {
+			if (!this.#isOver()) this.#post({ type: "end", error: asErrorData(error) });
+		}
+	}
+
+	#subscribe(track: Handle, prefs: SubscriptionData, credit: Window): void {
+		const pending = this.#api.subscribe(track, prefs, portSink(this.#port));
+		this.#api.free(track);
+		this.#state = { type: "attached", pending };
+		const { handle } = pending;
+		const { isByArrival, wantsDatagrams, startAt, endAt } = this.recipe;
+		if (isByArrival) this.#api.setOrder(handle, true);
+		if (wantsDatagrams) this.#api.wantDatagrams(handle);
+		if (startAt !== undefined) this.#api.startAt(handle, startAt);
+		if (endAt !== undefined) this.#api.endAt(handle, endAt);
+		this.#api.grant(handle, credit.frames, credit.bytes);
+	}
+
+	#isOver(): boolean {
+		return this.#state.type === "over";
+	}
+
+	#post(event: ReaderEvent): void {
+		this.#port.postMessage(event);
+	}
+
+	/** Asks the core, if there is something to ask. */
+	#steer(ask: (handle: Handle) => void): void {
+		if (this.#state.type === "attached") ask(this.#state.pending.handle);
+	}
+
 	#handle(request: ReaderRequest): void {
-		const { handle } = this.#pending;
 		switch (request.type) {
 			case "grant":
-				this.#api.grant(handle, whole("frames", request.frames), whole("bytes", request.bytes));
+				this.#steer((handle) =>
+					this.#api.grant(handle, whole("frames", request.frames), whole("bytes", request.bytes)),
+				);
 				return;
 			case "want":
-				this.#api.want(handle, whole("gid", request.gid));
+				this.#steer((handle) => this.#api.want(handle, whole("gid", request.gid)));
 				return;
 			case "skip":
-				this.#api.skip(handle, whole("gid", request.gid));
+				this.#steer((handle) => this.#api.skip(handle, whole("gid", request.gid)));
 				return;
 			case "update":
 				this.recipe.prefs = record("prefs", request.prefs);
-				this.#api.updateSubscription(handle, request.prefs);
+				this.#steer((handle) => this.#api.updateSubscription(handle, request.prefs));
 				return;
 			case "order":
-				this.#api.setOrder(handle, request.arrival === true);
+				this.recipe.isByArrival = request.arrival === true;
+				this.#steer((handle) => this.#api.setOrder(handle, request.arrival === true));
 				return;
 			case "datagrams":
-				this.#api.wantDatagrams(handle);
+				this.recipe.wantsDatagrams = true;
+				this.#steer((handle) => this.#api.wantDatagrams(handle));
 				return;
-			case "startAt":
-				this.recipe.startAt = whole("sequence", request.sequence);
-				this.#api.startAt(handle, this.recipe.startAt);
+			case "startAt": {
+				const sequence = whole("sequence", request.sequence);
+				this.recipe.startAt = sequence;
+				this.#steer((handle) => this.#api.startAt(handle, sequence));
 				return;
+			}
 			case "endAt":
 				if (request.sequence === undefined) delete this.recipe.endAt;
 				else this.recipe.endAt = whole("sequence", request.sequence);
-				this.#api.endAt(handle, request.sequence);
+				this.#steer((handle) => this.#api.endAt(handle, request.sequence));
 				return;
+			case "lost":
+				this.#lost();
+				return;
+			case "resume": {
+				const next = request.next === undefined ? undefined : whole("next", request.next);
+				const credit = { frames: whole("frames", request.frames), bytes: whole("bytes", request.bytes) };
+				void this.#resume(next, credit);
+				return;
+			}
 			default:
 				request satisfies never;
 		}

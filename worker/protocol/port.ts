@@ -21,12 +21,22 @@ export type ReaderRequest =
 	/** Local floor. */
 	| { type: "startAt"; sequence: number }
 	/** Local inclusive cap; absent: none. */
-	| { type: "endAt"; sequence?: number };
+	| { type: "endAt"; sequence?: number }
+	/** No group follows, as when a session was lost: may this go on when there is another one? Answered by `cut` or `over`. */
+	| { type: "lost" }
+	/** After `cut`: go on with this group (absent: none has come), and send so much. */
+	| { type: "resume"; next?: number; frames: number; bytes: number };
 
 /** Worker to page on the same port. */
 export type ReaderEvent =
 	/** Frames; the format is `batch.ts`. `frames` and `bytes` are the credit used up. */
 	| { type: "batch"; buffer: ArrayBuffer; frames: number; bytes: number }
+	/** Nothing comes any more from where this was read; the page says where to go on. */
+	| { type: "cut" }
+	/** It is read on. `isRestart`: from another publisher, which counts its groups anew. */
+	| { type: "resumed"; isRestart: boolean }
+	/** It does not go on; what has begun may. */
+	| { type: "over" }
 	/** Last message. Absent error: a clean end. */
 	| { type: "end"; error?: ErrorData };
 

@@ -38,5 +38,8 @@ test.each([
 
 test("a token that ran out is replaced where there is a function for it", () => {
 	expect(isFinal({ kind: "unauthorized", message: "" }, true)).toBe(false);
-	expect(isFinal({ kind: "transport", message: "", retryable: false }, true)).toBe(true);
+});
+
+test("a relay that has just begun to start is dialled again", () => {
+	expect(isFinal({ kind: "transport", message: "no answer either", retryable: false }, false)).toBe(false);
 });

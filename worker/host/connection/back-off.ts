@@ -13,10 +13,13 @@ const FINAL: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
 	"worker-crashed",
 ]);
 
-/** Whether another dial is of no use after this. A session whose token has run out is dialled again with a new one, if there is one. */
+/**
+ * Whether another dial is of no use after this. A session whose token has run out is dialled again with a new one, if there is one. What a
+ * first dial takes for the wrong address is a relay that is just starting here, where there was one before.
+ */
 export function isFinal(error: ErrorData, hasFreshToken: boolean): boolean {
 	if (error.kind === "unauthorized") return !hasFreshToken;
-	return FINAL.has(error.kind) || error.retryable === false;
+	return FINAL.has(error.kind);
 }
 
 /**

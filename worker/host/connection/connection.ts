@@ -17,6 +17,9 @@ import { freshToken } from "./token.ts";
 /** How long a session that was replaced may go on with what it carries: less than peers give it. */
 const DRAIN_MS = 8_000;
 
+/** So long after a session took the place of another, what came by the old one may end for that reason. */
+const RETURNED_MS = DRAIN_MS + 2_000;
+
 /** Moves in a row that are followed, and how long a session has to last to begin a new row. */
 const MAX_MOVES = 3;
 const SETTLED_MS = 10_000;
@@ -61,6 +64,8 @@ export class ConnectionEntry {
 	/** Sessions whose peer has said that it goes away. */
 	readonly #left = new WeakSet<Session>();
 	readonly #stopWatching: () => void;
+	/** When the last session took the place of another. */
+	#replacedAt = Number.NEGATIVE_INFINITY;
 	/** Moves in a row, each away from a session that had hardly begun. */
 	#moves = 0;
 	/** Dials in a row since a session last held for the time that the policy asks. */
@@ -93,6 +98,13 @@ export class ConnectionEntry {
 			this.#finish();
 			throw error;
 		}
+	}
+
+	/** Whether a session was lost or replaced a short while ago, and another one is there or to come. */
+	get isReturning(): boolean {
+		const { type } = this.#state;
+		if (type === "moving" || type === "reconnecting") return true;
+		return type === "connected" && performance.now() - this.#replacedAt < RETURNED_MS;
 	}
 
 	/** @throws ErrorData when there is no session. */
@@ -174,6 +186,7 @@ export class ConnectionEntry {
 	/** Adopts a session that takes the place of another one, and tells the page. */
 	#replace(session: Session): void {
 		this.#adopt(session);
+		this.#replacedAt = performance.now();
 		const { origin, pathname } = new URL(session.at.url);
 		this.#port.post({ type: "moved", url: origin + pathname, connected: session.connected });
 	}
