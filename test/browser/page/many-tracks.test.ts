@@ -1,6 +1,6 @@
 // How many tracks of one page are served at once: a relay opens a stream to the page for each, and the page's transport gives the
 // credit for them.
-import { type Connection, loadRuntime, type Runtime, type TrackSubscriber } from "moq-worker";
+import { type Connection, loadRuntime, type MoqError, type Runtime, type TrackSubscriber } from "moq-worker";
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
 
 let runtimes: Runtime[] = [];
@@ -52,4 +52,32 @@ test.each([
 		expect(texts, `round ${round}`).toEqual(texts.map((_, at) => ({ status: "fulfilled", value: `message ${at}` })));
 		for (const subscription of await Promise.all(subscribing)) subscription.close();
 	}
+});
+
+test("over webtransport, a track beyond the credit fails within a second and says what to do", {
+	timeout: 60_000,
+}, async () => {
+	const source = await broadcast("webtransport", 130);
+	const open = Array.from({ length: 90 }, (_, at) => source.track(`${at}`).subscribe());
+	await Promise.all(open.map(first));
+	for (let at = 90; at < 130; at++) {
+		const began = performance.now();
+		const outcome = await source
+			.track(`${at}`)
+			.subscribe()
+			.then(
+				(subscriber) => subscriber,
+				(error) => error as MoqError,
+			);
+		if (!(outcome instanceof Error)) continue;
+		expect(performance.now() - began).toBeLessThan(1000);
+		expect(outcome.kind).toBe("no-capacity");
+		for (const part of ["100", "WebSocket", "several connections"]) expect(outcome.message).toContain(part);
+		// Chromium gives credit again once half of it is free, and the relay keeps a track for a moment after its last reader.
+		for (const subscriber of await Promise.all(open)) subscriber.close();
+		const again = async () => await first(source.track(`${at}`).subscribe()).catch(() => "");
+		await expect.poll(again, { timeout: 20_000 }).toBe(`message ${at}`);
+		return;
+	}
+	expect.unreachable("all were served");
 });

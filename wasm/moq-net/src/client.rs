@@ -28,6 +28,9 @@ pub struct Config {
     pub supply: Option<Supply>,
     /// Whether groups are fetched whole even if only their later frames are wanted, so that the next reader finds them whole.
     pub whole_groups: bool,
+    /// Whether the peer's transport gives credit for streams without counting them tightly: then a peer that gives none is busy, and is
+    /// waited for as long as for any answer.
+    pub ample_credit: bool,
 }
 
 impl std::fmt::Debug for Config {
@@ -52,6 +55,7 @@ impl Config {
             peer: false,
             supply: None,
             whole_groups: true,
+            ample_credit: false,
         }
     }
 
@@ -101,6 +105,13 @@ impl Config {
     #[must_use]
     pub const fn with_partial_groups(mut self) -> Self {
         self.whole_groups = false;
+        self
+    }
+
+    /// Says that the peer's transport has credit for many streams, as one of our own over WebSocket.
+    #[must_use]
+    pub const fn with_ample_credit(mut self) -> Self {
+        self.ample_credit = true;
         self
     }
 

@@ -13,7 +13,7 @@ use crate::admission::{Door, Full, Guest};
 use crate::auth::{Access, Asked};
 use crate::bounds::Bounds;
 use crate::certificate::Certificate;
-use crate::relay::{Entry, Relay};
+use crate::relay::{Carrier, Entry, Relay};
 use crate::webtransport::{self, HandshakeError};
 
 /// Failure to set up the UDP endpoint.
@@ -227,8 +227,14 @@ async fn connection(
         open(&connection, relay, access);
     };
     Ok(match transport {
-        Transport::WebTransport(session) => relay.serve_from(session, entry, admit).await,
-        Transport::Quic(session) => relay.serve_from(*session, entry, admit).await,
+        Transport::WebTransport(session) => {
+            relay.serve_from(session, Carrier::Quic, entry, admit).await
+        }
+        Transport::Quic(session) => {
+            relay
+                .serve_from(*session, Carrier::Quic, entry, admit)
+                .await
+        }
     }?)
 }
 

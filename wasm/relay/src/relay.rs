@@ -188,7 +188,8 @@ impl Relay {
         transport: T,
         entry: Entry,
     ) -> Result<(), Error> {
-        self.serve_from(transport, entry, |_admitted| {}).await
+        self.serve_from(transport, Carrier::Quic, entry, |_admitted| {})
+            .await
     }
 
     /// As [`serve`](Self::serve); `admit` is called once it is clear that the client may come in, and what it is.
@@ -198,12 +199,13 @@ impl Relay {
     pub(crate) async fn serve_from<T: web_transport_trait::Session>(
         &self,
         transport: T,
+        carrier: Carrier,
         entry: Entry,
         admit: impl FnOnce(&Access),
     ) -> Result<(), Error> {
         let mut guard = self.drain.guard();
         let result = self
-            .session(transport.clone(), entry, admit, &mut guard)
+            .session(transport.clone(), carrier, entry, admit, &mut guard)
             .await;
         // Letting go of the transport cuts short what it has to say, and the peer would not hear why.
         let _late = tokio::time::timeout(GOODBYE, transport.closed()).await;
@@ -222,11 +224,15 @@ impl Relay {
     async fn session<T: web_transport_trait::Session>(
         &self,
         transport: T,
+        carrier: Carrier,
         entry: Entry,
         admit: impl FnOnce(&Access),
         guard: &mut Guard,
     ) -> Result<(), Error> {
         let mut config = Config::new(self.runtime.clone()).with_versions(self.versions.clone());
+        if let Carrier::WebSocket = carrier {
+            config = config.with_ample_credit();
+        }
         if !matches!(entry, Entry::Setup { .. }) {
             // The request URI said it; the client may then say no more.
             config.path = Some(String::new());
@@ -318,6 +324,15 @@ const REST: Duration = Duration::from_millis(50);
 
 /// How long the end of a session may take: published peers need a round trip to take notice.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What carries the streams of a session.
+#[derive(Clone, Copy)]
+pub(crate) enum Carrier {
+    /// Browsers give credit for a hundred streams.
+    Quic,
+    /// Our own page gives credit for a thousand.
+    WebSocket,
+}
 
 /// How far a client has come when its transport is ready.
 pub enum Entry {

@@ -21,7 +21,7 @@ use crate::bounds::Bounds;
 use crate::certificate::Fingerprint;
 use crate::fetch;
 use crate::http::Seat;
-use crate::relay::{Entry, Relay};
+use crate::relay::{Carrier, Entry, Relay};
 
 /// The largest record this end advertises; a WebSocket message carries one.
 const MAX_RECORD: usize = 16_382;
@@ -228,7 +228,9 @@ async fn session(
     let entry = Entry::Decided(Ok(access));
     // Until its session begins it is somebody who asks for something.
     let admit = |_: &Access| drop(seat);
-    let served = shared.relay.serve_from(upgraded.accept(), entry, admit);
+    let served = shared
+        .relay
+        .serve_from(upgraded.accept(), Carrier::WebSocket, entry, admit);
     match served.await {
         Ok(()) => tracing::info!("WebSocket session closed"),
         Err(error) => tracing::info!(%error, "WebSocket session ended"),

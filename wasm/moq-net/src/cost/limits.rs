@@ -113,8 +113,8 @@ pub struct Limits {
     /// For a control stream to be opened, for the first byte of an accepted stream, for the rest of a control message, and for the
     /// answer to a request (subscribe confirmation, track info, first byte of a fetch). Then `Timeout`.
     pub control_timeout: Duration,
-    /// For a client to give credit for another control stream, while it gives none. Then `NoCapacity`. Of a relay, or at a client,
-    /// it is `control_timeout`.
+    /// For a client to give credit for another control stream, while it gives none. Then `NoCapacity`. Of a relay, at a
+    /// client, and where the transport has ample credit, it is `control_timeout`.
     pub credit_timeout: Duration,
     /// For the peer's SETUP. Then the session is closed.
     pub setup_timeout: Duration,
@@ -210,7 +210,7 @@ impl Limits {
             // What a QUIC packet of the smallest path MTU (1200 bytes) leaves for a payload after its own and our header.
             datagram_size: 1140,
             control_timeout: Duration::from_secs(10),
-            credit_timeout: Duration::from_secs(1),
+            credit_timeout: Duration::from_millis(800),
             setup_timeout: Duration::from_secs(5),
             stall: Duration::from_secs(30),
             stale_grace: Duration::from_secs(1),

@@ -305,7 +305,7 @@ pub(crate) fn start<T: wt::Session>(
         subscriptions_served: number(limits.peer_subscriptions, limits.subscriptions),
         announcing: Bucket::new(rate(limits.peer_announce_rate, limits.announce_rate)),
         resets: Bucket::new(limits.reset_rate),
-        credit: super::credit::Credit::new(match (side, relay) {
+        credit: super::credit::Credit::new(match (side, relay || config.ample_credit) {
             (Side::Server, false) => limits.credit_timeout,
             _ => limits.control_timeout,
         }),
