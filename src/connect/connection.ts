@@ -10,7 +10,7 @@ import { Anchor, anchorOf } from "../handle/anchor.ts";
 import * as argument from "../handle/argument.ts";
 import { keeping } from "../handle/collected.ts";
 import { disposeBy } from "../handle/dispose.ts";
-import { errorFrom, errorFromUnknown, type MoqError, usage } from "../handle/error.ts";
+import { errorFrom, errorFromUnknown, failure, type MoqError, usage } from "../handle/error.ts";
 import { TypedEventTarget } from "../handle/events.ts";
 import { Pending, type WaitOptions } from "../handle/pending.ts";
 import type { Link } from "../link/link.ts";
@@ -48,6 +48,8 @@ export interface Reconnecting {
 export interface ConnectionEventMap {
 	/** The new state. */
 	statechange: ConnectionState;
+	/** What is waited for, by `waitForBroadcast` or `announced`, cannot come: the token does not let this be read (kind `unauthorized`). */
+	warning: MoqError;
 	/** The connection was lost, or another dial failed, and there will be another one. */
 	reconnecting: Reconnecting;
 	/** The peer asks us to move to this address (empty: to the same one). The connection follows by itself where it may. */
@@ -305,6 +307,11 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			case "conflict":
 				tellConflict(this.#anchor.link, event.broadcast, this);
 				return;
+			case "unreadable": {
+				const what = `the token of the connection to ${this.#url} does not let it read "${event.path}"`;
+				this.emit("warning", failure("unauthorized", `${what}: nothing will be found there`));
+				return;
+			}
 			case "bandwidth": {
 				const { type: _, ...estimate } = event;
 				this.#estimate = estimate;

@@ -10,7 +10,9 @@ const end = (item: Arrival) => (item instanceof GroupBuffer ? item.sequence : it
 /** What arrived of a subscription and was not given out yet: groups, and the gaps that the worker found between them. */
 export class Backlog {
 	/** In the order of arrival. */
-	readonly #items: Arrival[] = [];
+	#items: Arrival[] = [];
+	/** What came of another publisher, which is given out after all of the one before it; with how to tell that. */
+	#next: { items: Arrival[]; tell: () => void } | undefined;
 	readonly #removed: () => void;
 	/** Whether the order of arrival is that of the sequences, too. */
 	#isSorted = true;
@@ -23,10 +25,20 @@ export class Backlog {
 	}
 
 	get length(): number {
-		return this.#items.length;
+		return this.#items.length + (this.#next?.items.length ?? 0);
+	}
+
+	/** What comes from now on is counted anew. `tell` is called once all before it was taken. */
+	restart(tell: () => void): void {
+		this.#next = { items: this.#next?.items ?? [], tell };
+		this.#turn();
 	}
 
 	push(item: Arrival): void {
+		if (this.#next) {
+			this.#next.items.push(item);
+			return;
+		}
 		const last = this.#items.at(-1);
 		if (!last) this.#isSorted = true;
 		else if (sequence(item) < sequence(last)) this.#isSorted = false;
@@ -62,17 +74,30 @@ export class Backlog {
 	take(item: Arrival): void {
 		this.#items.splice(this.#items.indexOf(item), 1);
 		this.#removed();
+		this.#turn();
 	}
 
 	/** The same by a read in order, for which all before it is late from now on. */
 	pass(item: Arrival): void {
-		this.take(item);
 		this.#floor = Math.max(this.#floor, end(item));
+		this.take(item);
 	}
 
 	/** Forget everything; returns the groups. */
 	clear(): GroupBuffer[] {
-		return this.#items.splice(0).filter((item) => item instanceof GroupBuffer);
+		const items = [...this.#items.splice(0), ...(this.#next?.items ?? [])];
+		this.#next = undefined;
+		return items.filter((item) => item instanceof GroupBuffer);
+	}
+
+	#turn(): void {
+		if (this.#items.length > 0 || !this.#next) return;
+		const { items, tell } = this.#next;
+		this.#next = undefined;
+		this.#items = items;
+		this.#isSorted = false;
+		this.#floor = 0;
+		tell();
 	}
 
 	#scan(): Arrival | undefined {

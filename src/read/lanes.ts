@@ -164,7 +164,7 @@ export class Lanes implements ReaderListener {
 	resumed(isRestart: boolean): void {
 		if (isRestart) {
 			this.latest = undefined;
-			this.onRestart?.();
+			this.#backlog.restart(() => this.onRestart?.());
 		}
 		if (this.#isAwaited) this.#hungry();
 	}

@@ -46,7 +46,9 @@ export class TrackReader implements GroupOwner {
 	readonly #groups = new Map<number, GroupBuffer>();
 	/** Why no group follows, until it is known whether that is the end. */
 	#lost: MoqError | undefined;
-	/** Everything of it has come meanwhile. */
+	/** The worker looks for what comes instead. */
+	#isCut = false;
+	/** Nothing more of it comes. */
 	#hasEnded = false;
 	#isOver = false;
 
@@ -116,6 +118,9 @@ export class TrackReader implements GroupOwner {
 				this.#cut();
 				return;
 			case "resumed":
+				this.#lost = undefined;
+				this.#isCut = false;
+				this.#hasEnded = false;
 				this.#listener.resumed?.(event.isRestart);
 				return;
 			case "over":
@@ -123,7 +128,7 @@ export class TrackReader implements GroupOwner {
 				return;
 			case "end":
 				// While the worker is asked whether it goes on, the end of what is gone may be none.
-				if (this.#lost) this.#hasEnded = true;
+				if (this.#lost && !this.#isCut) this.#hasEnded = true;
 				else this.#finish(event.error && errorFrom(event.error));
 				return;
 			default:
@@ -202,8 +207,8 @@ export class TrackReader implements GroupOwner {
 	/** What was read is gone, and with it the rest of every group. */
 	#cut(): void {
 		const error = this.#lost;
-		this.#lost = undefined;
-		this.#hasEnded = false;
+		this.#isCut = true;
+		this.#hasEnded = true;
 		const groups = [...this.#groups.values()];
 		this.#groups.clear();
 		for (const group of groups) {

@@ -1,7 +1,7 @@
 import type { CoreApi, Handle, Operation } from "../core/api.ts";
 import { failure } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
-import type { Table } from "./table.ts";
+import { rootOf, type Table } from "./table.ts";
 
 /** How long a broadcast may take to be there again once the connection is. Its publisher has to come back as well. */
 const RETURN_MS = 30_000;
@@ -21,23 +21,14 @@ export interface Attached {
 	publisher: string | undefined;
 }
 
-/** The origin that a view shows a part of. */
-function rootOf(table: Table, id: Id): Id {
-	for (let at = id; ; ) {
-		const recipe = table.find(at, "origin")?.recipe;
-		if (recipe?.by !== "view") return at;
-		at = recipe.origin;
-	}
-}
-
 /** Whether a session through which this origin is filled was lost, or replaced, and another one is there or to come. */
 export function isReturning(table: Table, origin: Id): boolean {
-	const root = rootOf(table, origin);
+	const { root } = rootOf(table, origin);
 	return table
 		.all("connection")
 		.some(
 			({ recipe, isReturning }) =>
-				isReturning && recipe.consume !== undefined && rootOf(table, recipe.consume) === root,
+				isReturning && recipe.consume !== undefined && rootOf(table, recipe.consume).root === root,
 		);
 }
 

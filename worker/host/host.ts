@@ -24,7 +24,7 @@ import type { Place } from "./attach.ts";
 import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry } from "./broadcast.ts";
 import { port, record, rejection, text, texts, whole } from "./check.ts";
 import { ConnectionEntry } from "./connection/connection.ts";
-import { tellFate } from "./connection/fate.ts";
+import { tellFate, tellUnreadable } from "./connection/fate.ts";
 import type { Dial } from "./connection/session.ts";
 import { HandlerEntry, RequestEntry } from "./dynamic.ts";
 import { OriginEntry } from "./origin.ts";
@@ -102,7 +102,8 @@ export class Host implements ControlApi {
 					this.#table.make(id, () => this.#broadcast(broadcast, { by: "announcement", origin, path }));
 				},
 			};
-			return new AnnouncedEntry(this.#core, core, { origin, prefix: text("prefix", prefix) }, port("port", to), desk);
+			tellUnreadable(this.#table, origin, text("prefix", prefix), true);
+			return new AnnouncedEntry(this.#core, core, { origin, prefix }, port("port", to), desk);
 		});
 	}
 
@@ -113,7 +114,10 @@ export class Host implements ControlApi {
 
 	waitForBroadcast({ broadcast, origin, path }: Args<"waitForBroadcast">): Promise<BroadcastInfoData> {
 		const start = () => this.#core.waitForBroadcast(this.#table.get(origin, "origin").core, text("path", path));
-		return this.#found(broadcast, start, { by: "wait", origin, path });
+		const found = this.#found(broadcast, start, { by: "wait", origin, path });
+		const stop = tellUnreadable(this.#table, origin, path, false);
+		found.then(stop, stop);
+		return found;
 	}
 
 	publish({ publication, origin, path, broadcast }: Args<"publish">): void {

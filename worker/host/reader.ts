@@ -132,7 +132,10 @@ export class SubscriptionEntry {
 			this.#post({ type: "resumed", isRestart: !isSame });
 			this.#subscribe(track, from, credit);
 		} catch (error) {
-			if (!this.#isOver()) this.#post({ type: "end", error: asErrorData(error) });
+			if (this.#isOver()) return;
+			const data = asErrorData(error);
+			// The end of its origin is that of the connection, and for the same reason.
+			this.#post(data.kind === "dropped" ? { type: "end", error: data } : { type: "over" });
 		}
 	}
 

@@ -169,3 +169,15 @@ export class Table {
 		return counts;
 	}
 }
+
+/** The origin that a view shows a part of, and where in it a path of the view is. */
+export function rootOf(table: Table, origin: Id, path = ""): { root: Id; path: string } {
+	let at = origin;
+	let whole = path;
+	for (;;) {
+		const recipe = table.find(at, "origin")?.recipe;
+		if (recipe?.by !== "view") return { root: at, path: whole };
+		if ("root" in recipe.view) whole = [recipe.view.root, whole].filter((part) => part !== "").join("/");
+		at = recipe.origin;
+	}
+}

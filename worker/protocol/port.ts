@@ -128,6 +128,8 @@ export type ConnectionEvent =
 	| { type: "unheard"; broadcast: Id }
 	/** The peer announces a broadcast of another publisher where this one of the page is. */
 	| { type: "conflict"; broadcast: Id }
+	/** The page waits for what is at this path, or below it, and its token does not let it read that. */
+	| { type: "unreadable"; path: string }
 	/** The peer's estimate has changed; not more than a few times a second. */
 	| ({ type: "bandwidth" } & BandwidthData)
 	/** Last message: a clean close of either side, or what else ended it. */

@@ -103,3 +103,55 @@ test.each(TRANSPORTS)(
 		await commands.signalRelay(url, "SIGTERM");
 	},
 );
+
+test("another publisher behind a relay that came back is a restart, and is read from its beginning", async () => {
+	const url = await commands.startRelay([]);
+	const options = { transport: "websocket", runtime, reconnect: { initialMs: 200 } } as const;
+	const publish = async () => {
+		const moq = await connect(`${url}/demo`, options);
+		return { moq, track: moq.createBroadcast("room/bob").createTrack("count") };
+	};
+	const [old, far] = await Promise.all([publish(), connect(`${url}/demo`, options)]);
+	const subscriber = await (await far.waitForBroadcast("room/bob")).track("count").subscribe();
+	const seen: string[] = [];
+	subscriber.addEventListener("restart", () => seen.push("restart"));
+	const reading = (async () => {
+		for await (const group of subscriber) for await (const frame of group) seen.push(frame.text());
+	})();
+	old.track.writeFrame("old 0");
+	old.track.writeFrame("old 1");
+	await expect.poll(() => seen).toEqual(["old 0", "old 1"]);
+	await commands.signalRelay(url, "SIGKILL");
+	await expect.poll(() => far.state).toBe("reconnecting");
+	old.moq.close();
+	await commands.startRelay([], Number(new URL(url).port));
+	const next = await publish();
+	next.track.writeFrame("new 0");
+	next.track.finish();
+	await reading;
+	expect(seen).toEqual(["old 0", "old 1", "restart", "new 0"]);
+	next.moq.close();
+	far.close();
+	await commands.signalRelay(url, "SIGTERM");
+});
+
+test("where the policy gives up, everything ends once and with the cause", async () => {
+	const url = await commands.startRelay([]);
+	const options = { transport: "websocket", runtime, reconnect: { initialMs: 100, maxAttempts: 2 } } as const;
+	const [near, far] = await Promise.all([connect(`${url}/demo`, options), connect(`${url}/demo`, options)]);
+	const events = heard(far);
+	const broadcast = near.createBroadcast("room/bob");
+	broadcast.createTrack("count").writeFrame("one");
+	const subscriber = await (await far.waitForBroadcast("room/bob")).track("count").subscribe();
+	expect((await subscriber.readFrame())?.text()).toBe("one");
+	const waiting = subscriber.nextGroup();
+	const finding = far.waitForBroadcast("never");
+	await commands.signalRelay(url, "SIGKILL");
+	const error = await far.closed.catch((reason: unknown) => reason);
+	expect(error).toMatchObject({ kind: "transport", retryable: expect.any(Boolean) });
+	expect(events.attempts.map(({ attempt }) => attempt)).toEqual([1, 2]);
+	expect(events.states).toEqual(["reconnecting", "closed"]);
+	await expect(finding).rejects.toBe(error);
+	await expect(waiting).rejects.toMatchObject({ kind: "transport" });
+	await expect(broadcast.closed).rejects.toMatchObject({ kind: "transport" });
+});

@@ -32,6 +32,26 @@ function warning(broadcast: BroadcastProducer): Promise<{ error: MoqError; after
 	});
 }
 
+test.each(TRANSPORTS)(
+	"what the token does not let a page read is told to one that waits for it (%s)",
+	async (transport) => {
+		const token = await sign({ root: "demo", put: [""], get: ["me"] });
+		const moq = await runtime.connect(`${url}/demo`, { transport, token });
+		const heard: MoqError[] = [];
+		moq.addEventListener("warning", ({ detail }) => heard.push(detail));
+		const begin = performance.now();
+		const waiting = [moq.waitForBroadcast("you/chat"), moq.waitForBroadcast("me/chat")];
+		const announced = [moq.announced("you"), moq.announced("me"), moq.announced()];
+		await expect.poll(() => heard.length, { timeout: 5000 }).toBe(2);
+		expect(performance.now() - begin).toBeLessThan(2000);
+		for (const error of heard) expect(error).toBeInstanceOf(UnauthorizedError);
+		expect(heard.map(({ message }) => message.includes('"you/chat"'))).toContain(true);
+		for (const wait of waiting) wait.cancel();
+		for (const stream of announced) stream.close();
+		moq.close();
+	},
+);
+
 test.each(TRANSPORTS)("a path that the token does not cover is told within two seconds (%s)", async (transport) => {
 	const token = await sign({ root: "demo", put: ["me"], get: [""] });
 	const early = runtime.origin();

@@ -7,6 +7,7 @@ import type { SessionStatsData } from "../../protocol/model.ts";
 import type { ConnectedData } from "../../protocol/port.ts";
 import type { ProducerEntry } from "../broadcast.ts";
 import { backOff, isFinal, mayTry } from "./back-off.ts";
+import { isOutside } from "./claims.ts";
 import { ASK_MS } from "./fate.ts";
 import { PagePort } from "./page-port.ts";
 import { redirected } from "./redirect.ts";
@@ -120,6 +121,17 @@ export class ConnectionEntry {
 		const session = this.#current;
 		// What is offered by a session that has hardly begun is looked at later.
 		if (session && session.ageMs >= ASK_MS) this.#tellFate(session, producers);
+	}
+
+	/** Whether its token rules out that this is read here. */
+	cannotRead(path: string, isPrefix: boolean): boolean {
+		const session = this.#current;
+		return session !== undefined && isOutside(session.at.url, path, isPrefix);
+	}
+
+	/** Tell the page that it waits for what its token does not let it read. */
+	tellUnreadable(path: string): void {
+		this.#port.post({ type: "unreadable", path });
 	}
 
 	/** Tell the peer, and wait until it was told or a second has passed. It is over in any case. @throws ErrorData for a wrong code. */
