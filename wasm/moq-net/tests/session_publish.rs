@@ -770,7 +770,7 @@ fn without_stream_credit_groups_that_get_too_old_are_skipped() {
     };
     let down = Downstream::silent(&net, Version::Lite05, options);
     down.raw.uni_fin("01 04 01 05 01 02");
-    let _stream = down.raw.bidi(SUBSCRIBE_05);
+    let mut stream = down.raw.bidi(SUBSCRIBE_05);
     let first = down.track.create_group(0).unwrap();
     first
         .write_timed(moq_net::Timestamp::from_millis(0), "a")
@@ -786,6 +786,19 @@ fn without_stream_credit_groups_that_get_too_old_are_skipped() {
     let (latest, _) = down.raw.read_uni().unwrap();
     assert!(latest.starts_with("00020004"), "{latest}");
     assert!(down.raw.accept_uni().is_none());
+    // START 0, then DROP of 1 to 3, as they got too old; the code is that of an old group.
+    let mut missing = std::collections::BTreeSet::new();
+    let (replies, end) = stream.read();
+    assert_eq!((&replies[..6], end), ("000100", End::Open));
+    let mut drops = &replies[6..];
+    while !drops.is_empty() {
+        let (drop, rest) = drops.split_at(10);
+        assert!(drop.starts_with("0203") && drop.ends_with("34"), "{drop}");
+        let [from, to] = [4, 6].map(|at| u64::from_str_radix(&drop[at..at + 2], 16).unwrap());
+        missing.extend(from..=to);
+        drops = rest;
+    }
+    assert_eq!(missing.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub enum SubscribeReply {
         /// How many group streams the publisher opened (07).
         streams: Option<u64>,
     },
-    /// SUBSCRIBE_DROP: groups that will not come (03 to 06). No published peer sends it.
+    /// SUBSCRIBE_DROP: groups that will not come (03 to 06). No published peer sends it; all take it.
     Drop {
         /// The first of them.
         start: u64,

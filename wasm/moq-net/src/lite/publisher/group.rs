@@ -3,7 +3,7 @@
 use std::{
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -34,6 +34,14 @@ pub(super) struct Streams {
     pub(super) opened: AtomicU64,
     /// Groups that wait for one, and may get too old for it.
     pub(super) opening: AtomicU64,
+    /// Groups that get none, of which the subscriber has not been told.
+    left_out: Mutex<Vec<u64>>,
+}
+
+impl Streams {
+    pub(super) fn left_out(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What one group stream is made from.
@@ -56,7 +64,9 @@ impl<T: wt::Session> Outgoing<T> {
         let pin = self.link.pins.pin(&self.group);
         let opened = pin.unless_given_up(pin.blocked(0, self.open())).await;
         self.streams.opening.fetch_sub(1, Ordering::Relaxed);
-        let mut writer = opened?;
+        let mut writer = opened.inspect_err(|_error| {
+            self.streams.left_out().push(self.group.sequence());
+        })?;
         self.streams.opened.fetch_add(1, Ordering::Relaxed);
         let meter = &self.link.held.sent;
         let mut content = Content::new(self.group.clone(), self.end, self.link.version, meter);

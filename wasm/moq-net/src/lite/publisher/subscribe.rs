@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Error, GroupConsumer, Result, Subject, TrackSubscriber,
+    coding::Codes,
     cost::held::Gauge,
     lite::{
         Compression, Datagram, Preferences, Subscribe, SubscribeOk, SubscribeReply,
@@ -73,6 +74,7 @@ async fn subscribed<T: wt::Session>(
         groups: FuturesUnordered::new(),
         first: None,
         started: !link.version.has_subscribe_end(),
+        start: 0,
         declared: false,
         drained: false,
         streams: Arc::default(),
@@ -140,6 +142,8 @@ struct Serving<'a, T: wt::Session> {
     first: Option<u64>,
     /// SUBSCRIBE_START was sent, or this version has none.
     started: bool,
+    /// What it said.
+    start: u64,
     /// SUBSCRIBE_END was sent, or this version has none.
     declared: bool,
     /// There will be no more groups.
@@ -151,6 +155,8 @@ struct Serving<'a, T: wt::Session> {
 enum Event {
     Request(Result<Option<SubscribeUpdate>>),
     Group(Result<Option<GroupConsumer>>),
+    /// Groups that get no stream.
+    LeftOut(Vec<u64>),
     /// Where the subscription begins.
     Start(u64),
     /// The first sequence that will never exist.
@@ -218,6 +224,7 @@ impl<T: wt::Session> Serving<'_, T> {
                     Some(group) => self.serve_group(group),
                     None => self.drained = true,
                 },
+                Event::LeftOut(groups) => self.leave_out(send, groups).await?,
                 Event::Start(group) => self.start(send, group).await?,
                 Event::Boundary(boundary) => {
                     let group = boundary.map_err(Refusal::data)?;
@@ -245,10 +252,31 @@ impl<T: wt::Session> Serving<'_, T> {
     /// Says where the subscription begins.
     async fn start(&mut self, send: &mut Writer<T::SendStream>, group: u64) -> Served {
         self.started = true;
+        self.start = group;
         let start = SubscribeReply::Start { group };
         let reply = reply(self.link, send, &start);
         let sent = beside(&mut self.groups, reply).await;
         sent.map_err(Refusal::control)
+    }
+
+    /// Says that groups will not come: a reader in order need not wait for them.
+    async fn leave_out(
+        &mut self,
+        send: &mut Writer<T::SendStream>,
+        mut groups: Vec<u64>,
+    ) -> Served {
+        groups.sort_unstable();
+        let code = u64::from(self.link.version.stream_code(&Error::Old, Subject::Data));
+        for run in groups.chunk_by(|group, next| group + 1 == *next) {
+            let (Some(&start), Some(&end)) = (run.first(), run.last()) else {
+                continue;
+            };
+            let drop = SubscribeReply::Drop { start, end, code };
+            let reply = reply(self.link, send, &drop);
+            let sent = beside(&mut self.groups, reply).await;
+            sent.map_err(Refusal::control)?;
+        }
+        Ok(())
     }
 
     /// The next group to be given a stream.
@@ -290,6 +318,18 @@ impl<T: wt::Session> Serving<'_, T> {
         {
             return Poll::Ready(Event::Start(start));
         }
+        let left_out = match self.started {
+            true => std::mem::take(&mut *self.streams.left_out()),
+            false => Vec::new(),
+        };
+        // What lies before the start is not missing.
+        let left_out: Vec<_> = left_out
+            .into_iter()
+            .filter(|group| *group >= self.start)
+            .collect();
+        if self.link.version.has_subscribe_drop() && !left_out.is_empty() {
+            return Poll::Ready(Event::LeftOut(left_out));
+        }
         // Where the end counts the streams, it waits until all of them are there to be counted.
         let settled = || self.drained && self.streams.opening.load(Ordering::Relaxed) == 0;
         let may_declare = !self.link.version.has_stream_count() || settled();
@@ -324,7 +364,11 @@ impl<T: wt::Session> Serving<'_, T> {
     /// Gives a group its stream, if it is still worth one.
     fn serve_group(&mut self, mut group: GroupConsumer) {
         let sequence = group.sequence();
-        if group.is_stale() || (kio::fault::mutant("lose-group") && kio::fault::delay(10)) {
+        if kio::fault::mutant("lose-group") && kio::fault::delay(10) {
+            return;
+        }
+        if group.is_stale() {
+            self.streams.left_out().push(sequence);
             return;
         }
         if group.is_datagram() {
@@ -337,6 +381,7 @@ impl<T: wt::Session> Serving<'_, T> {
         };
         if group.index() > wanted {
             // Its head is gone, and a group is never sent short.
+            self.streams.left_out().push(sequence);
             return;
         }
         group.seek(wanted);
