@@ -73,10 +73,7 @@ test("over webtransport, a track beyond the credit fails within a second and say
 		expect(performance.now() - began).toBeLessThan(1000);
 		expect(outcome.kind).toBe("no-capacity");
 		for (const part of ["100", "WebSocket", "several connections"]) expect(outcome.message).toContain(part);
-		// Chromium gives credit again once half of it is free, and the relay keeps a track for a moment after its last reader.
 		for (const subscriber of await Promise.all(open)) subscriber.close();
-		const again = async () => await first(source.track(`${at}`).subscribe()).catch(() => "");
-		await expect.poll(again, { timeout: 20_000 }).toBe(`message ${at}`);
 		return;
 	}
 	expect.unreachable("all were served");
