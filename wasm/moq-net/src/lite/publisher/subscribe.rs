@@ -260,18 +260,14 @@ impl<T: wt::Session> Serving<'_, T> {
     }
 
     /// Says that groups will not come: a reader in order need not wait for them.
-    async fn leave_out(
-        &mut self,
-        send: &mut Writer<T::SendStream>,
-        mut groups: Vec<u64>,
-    ) -> Served {
-        groups.sort_unstable();
+    async fn leave_out(&mut self, send: &mut Writer<T::SendStream>, groups: Vec<u64>) -> Served {
         let code = u64::from(self.link.version.stream_code(&Error::Old, Subject::Data));
-        for run in groups.chunk_by(|group, next| group + 1 == *next) {
-            let (Some(&start), Some(&end)) = (run.first(), run.last()) else {
-                continue;
+        for group in groups {
+            let drop = SubscribeReply::Drop {
+                start: group,
+                end: group,
+                code,
             };
-            let drop = SubscribeReply::Drop { start, end, code };
             let reply = reply(self.link, send, &drop);
             let sent = beside(&mut self.groups, reply).await;
             sent.map_err(Refusal::control)?;
