@@ -41,6 +41,8 @@ struct Reader {
     order: Order,
     /// What it was told, in order.
     told: Sequence,
+    /// The first group it asked for: what it reads may have been fetched, or be in the cache.
+    first: Option<u64>,
     /// The last group it asked for.
     last: Option<u64>,
     /// When it began.
@@ -98,6 +100,7 @@ pub async fn track(
             start: wish.group_start,
             next: wish.group_start,
         },
+        first: wish.group_start,
         last: wish.group_end,
         began,
         budget: Some(budget),
@@ -145,7 +148,7 @@ impl Reader {
             };
             let sequence = group.sequence();
             // A range may be fetched, and a fetch is answered by the publication of its moment.
-            let fetched = self.told.start.is_some();
+            let fetched = self.first.is_some() || self.is_crossed();
             let mut rng = rng.fork(sequence);
             let reading = self.reading.clone();
             // Some read one after the other, as pages do.
@@ -273,8 +276,10 @@ impl Reader {
 
     /// Checks that a track failed for a cause, and stays failed.
     async fn failed(&mut self, error: &Error) {
-        // What was never served may have ended meanwhile.
+        // A subscription that was never served may have come after the end of the track. Of a range, groups in the cache are
+        // delivered before that is known.
         if !self.delivered.is_empty()
+            && self.first.is_none()
             && self.is_calm()
             && let Some(boundary) = self.boundary()
         {
@@ -301,6 +306,18 @@ impl Reader {
             return None;
         }
         ledger.publications[publication].tracks[&self.reading.track].boundary
+    }
+
+    /// Whether the subscription met a new publisher of its path on the way: the new one answers for a track that may still hold
+    /// groups which were fetched from the old one. No version of the protocol says which of them is asked.
+    fn is_crossed(&self) -> bool {
+        let stage = &self.reading.stage;
+        let ledger = stage.ledger.borrow();
+        let spread = stage.spread();
+        ledger.is_taken_over(
+            &self.reading.path,
+            self.began.saturating_sub(spread)..=self.began + spread,
+        )
     }
 
     /// Whether nothing happened all the time that may cost a group or a track.

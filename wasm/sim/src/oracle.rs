@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     time::Duration,
 };
 
@@ -198,6 +199,17 @@ impl Ledger {
         let own = &self.publications[publication];
         let mut others = self.granted(own.path, |node| node != own.node);
         others.any(|(_, other)| other.ended.is_none_or(|ended| ended >= since))
+    }
+
+    /// Whether a publisher of `path` began in that time, which another one had published before.
+    pub fn is_taken_over(&self, path: &str, time: RangeInclusive<Duration>) -> bool {
+        let mut new = self
+            .granted(path, |_| true)
+            .filter(|(_, new)| time.contains(&new.begun));
+        new.any(|(index, new)| {
+            let mut others = self.granted(path, |node| node != new.node);
+            others.any(|(other, _)| other < index)
+        })
     }
 
     /// When the first group after `sequence` was begun, of all that may be meant; `None` if there is none, or if it may have been a
