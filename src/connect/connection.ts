@@ -13,6 +13,7 @@ import { disposeBy } from "../handle/dispose.ts";
 import { errorFrom, errorFromUnknown, failure, type MoqError, usage } from "../handle/error.ts";
 import { TypedEventTarget } from "../handle/events.ts";
 import { Pending, type WaitOptions } from "../handle/pending.ts";
+import { quiet } from "../handle/quiet.ts";
 import type { Link } from "../link/link.ts";
 import type { AnnounceStream } from "../model/announced.ts";
 import type { BroadcastConsumer } from "../model/broadcast-consumer.ts";
@@ -101,7 +102,9 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	readonly #token: Token | undefined;
 	/** Stops what is under way for the connection. */
 	readonly #over = new AbortController();
-	readonly #estimates = new Set<(estimate: Bandwidth | undefined) => void>();
+	#bandwidth: ReadableStream<Bandwidth> | undefined;
+	/** Ends the wait for the next estimate. */
+	#wake: (() => void) | undefined;
 	#url: string;
 	#connected: ConnectedData;
 	#estimate: Bandwidth | undefined;
@@ -118,26 +121,27 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		this.#connected = connected;
 		this.publish = publish;
 		this.consume = consume;
-		this.closed = new Promise((resolve, reject) => {
-			port.onmessage = ({ data }: MessageEvent<ConnectionEvent>) => {
-				if (data.type !== "closed") this.#event(data);
-				else if (data.error) anchor.fail(errorFrom(data.error));
-				else {
-					resolve(data.close ?? { local: false });
-					anchor.close();
-				}
-			};
-			anchor.onEnd((error) => {
-				port.onmessage = null;
-				port.close();
-				if (error) reject(error);
-				else resolve({ ...this.#said, local: true });
-				if (error) own?.fail(error);
-				else own?.close();
-				this.#ended(error);
-			});
-		});
-		this.closed.catch(() => undefined);
+		this.closed = quiet(
+			new Promise((resolve, reject) => {
+				port.onmessage = ({ data }: MessageEvent<ConnectionEvent>) => {
+					if (data.type !== "closed") this.#event(data);
+					else if (data.error) anchor.fail(errorFrom(data.error));
+					else {
+						resolve(data.close ?? { local: false });
+						anchor.close();
+					}
+				};
+				anchor.onEnd((error) => {
+					port.onmessage = null;
+					port.close();
+					if (error) reject(error);
+					else resolve({ ...this.#said, local: true });
+					if (error) own?.fail(error);
+					else own?.close();
+					this.#ended(error);
+				});
+			}),
+		);
 		onReturn(this.#over.signal, () => {
 			if (this.#state === "reconnecting") port.postMessage({ type: "hurry" } satisfies ConnectionRequest);
 		});
@@ -198,33 +202,12 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 
 	/**
 	 * What the peer says the connection can carry: the newest estimate there is, then each that differs, until the connection ends.
-	 * What nobody reads in time is replaced. Versions before 03 have none, and not every relay gives one.
+	 * An estimate that is not read in time is replaced. Versions before 03 have none, and not every relay gives one. One stream for all readers,
+	 * until it is cancelled: `tee()` makes two of it.
 	 */
 	get bandwidth(): ReadableStream<Bandwidth> {
-		let newest = this.#estimate;
-		let wake: (() => void) | undefined;
-		const hear = (estimate: Bandwidth | undefined) => {
-			newest = estimate ?? newest;
-			wake?.();
-		};
-		return new ReadableStream<Bandwidth>(
-			{
-				start: () => {
-					if (this.#anchor.isLive) this.#estimates.add(hear);
-				},
-				pull: async (controller) => {
-					while (!newest && this.#anchor.isLive) await new Promise<void>((resolve) => (wake = resolve));
-					if (newest) controller.enqueue(newest);
-					else controller.close();
-					newest = undefined;
-				},
-				cancel: () => {
-					this.#estimates.delete(hear);
-					wake?.();
-				},
-			},
-			{ highWaterMark: 0 },
-		);
+		this.#bandwidth ??= this.#estimates();
+		return this.#bandwidth;
 	}
 
 	/** "reconnecting" while the connection is lost and made again by the policy of `reconnect`; "closed" is the end. */
@@ -315,7 +298,7 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			case "bandwidth": {
 				const { type: _, ...estimate } = event;
 				this.#estimate = estimate;
-				for (const hear of this.#estimates) hear(estimate);
+				this.#wake?.();
 				return;
 			}
 			default:
@@ -337,6 +320,28 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		this.#port.postMessage(answer);
 	}
 
+	#estimates(): ReadableStream<Bandwidth> {
+		let given: Bandwidth | undefined;
+		return new ReadableStream<Bandwidth>(
+			{
+				pull: async (controller) => {
+					while (this.#estimate === given && this.#state !== "closed") {
+						await new Promise<void>((resolve) => {
+							this.#wake = resolve;
+						});
+					}
+					if (!this.#estimate || this.#estimate === given) return controller.close();
+					given = this.#estimate;
+					controller.enqueue(given);
+				},
+				cancel: () => {
+					this.#bandwidth = undefined;
+				},
+			},
+			{ highWaterMark: 0 },
+		);
+	}
+
 	#become(state: ConnectionState): void {
 		if (this.#state === state) return;
 		this.#state = state;
@@ -346,9 +351,8 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	#ended(error: MoqError | undefined): void {
 		if (this.#state === "closed") return;
 		this.#over.abort();
-		for (const hear of this.#estimates) hear(undefined);
-		this.#estimates.clear();
 		this.#become("closed");
+		this.#wake?.();
 		if (error) this.emit("error", error);
 	}
 }

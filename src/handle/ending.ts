@@ -1,4 +1,5 @@
 import { failure, type MoqError } from "./error.ts";
+import { quiet } from "./quiet.ts";
 
 /** The end of a handle: it comes once, in peace or with an error, and is told to whoever wants to know. */
 export class Ending {
@@ -19,10 +20,11 @@ export class Ending {
 	/** Resolves when it ended in peace, rejects otherwise. Never raises an unhandled rejection. */
 	get closed(): Promise<void> {
 		if (!this.#closed) {
-			this.#closed = new Promise((resolve, reject) => {
-				this.#settle = () => (this.#error ? reject(this.#error) : resolve());
-			});
-			this.#closed.catch(() => undefined);
+			this.#closed = quiet(
+				new Promise((resolve, reject) => {
+					this.#settle = () => (this.#error ? reject(this.#error) : resolve());
+				}),
+			);
 			if (!this.#isLive) this.#settle?.();
 		}
 		return this.#closed;

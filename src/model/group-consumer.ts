@@ -4,6 +4,7 @@ import { inUse } from "../handle/collected.ts";
 import { disposeBy } from "../handle/dispose.ts";
 import { iteration } from "../handle/iteration.ts";
 import { Pending, type WaitOptions } from "../handle/pending.ts";
+import { quiet } from "../handle/quiet.ts";
 import type { GroupBuffer } from "../read/group-buffer.ts";
 import type { Frame } from "./frame.ts";
 
@@ -19,6 +20,7 @@ export class GroupConsumer {
 	readonly #buffer: GroupBuffer;
 	/** Only a group that was fetched has a place of its own in the worker. */
 	readonly #anchor: Anchor | undefined;
+	#finished: Promise<number> | undefined;
 
 	private constructor(buffer: GroupBuffer, anchor?: Anchor) {
 		this.#buffer = buffer;
@@ -45,9 +47,8 @@ export class GroupConsumer {
 	 * an unhandled rejection.
 	 */
 	get finished(): Promise<number> {
-		const finished = inUse(this, this.#buffer.finished());
-		finished.catch(() => undefined);
-		return finished;
+		this.#finished ??= quiet(inUse(this, this.#buffer.finished()));
+		return this.#finished;
 	}
 
 	/**

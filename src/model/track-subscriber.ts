@@ -6,6 +6,7 @@ import { failure, MoqError } from "../handle/error.ts";
 import { Handle } from "../handle/handle.ts";
 import { iteration, step } from "../handle/iteration.ts";
 import { Pending, type WaitOptions } from "../handle/pending.ts";
+import { quiet } from "../handle/quiet.ts";
 import { type FrameStream, frameStream } from "../read/frame-stream.ts";
 import { gapOf, type SubscriberStats } from "../read/gap.ts";
 import type { GroupBuffer } from "../read/group-buffer.ts";
@@ -50,6 +51,8 @@ export interface TrackSubscriberEventMap {
  */
 export class TrackSubscriber extends Handle<TrackSubscriberEventMap> {
 	readonly #state: SubscriptionState;
+	#closed: Promise<void> | undefined;
+	#finished: Promise<number> | undefined;
 	/** The properties the publisher gave the track. */
 	readonly info: Readonly<TrackInfoData>;
 
@@ -85,17 +88,14 @@ export class TrackSubscriber extends Handle<TrackSubscriberEventMap> {
 
 	/** Resolves when it was closed, or no further group will begin; rejects with what else ended it. */
 	override get closed(): Promise<void> {
-		const ended = this.#state.lanes.finished().then(() => undefined);
-		const closed = Promise.race([super.closed, ended]);
-		closed.catch(() => undefined);
-		return closed;
+		this.#closed ??= quiet(Promise.race([super.closed, this.#state.lanes.finished().then(() => undefined)]));
+		return this.#closed;
 	}
 
 	/** The sequence after the last group, once the publisher finished the track or all up to `groupEnd` was given out. */
 	get finished(): Promise<number> {
-		const finished = inUse(this, this.#state.lanes.finished());
-		finished.catch(() => undefined);
-		return finished;
+		this.#finished ??= quiet(inUse(this, this.#state.lanes.finished()));
+		return this.#finished;
 	}
 
 	/**

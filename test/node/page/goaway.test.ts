@@ -197,13 +197,16 @@ test("the estimate of the peer is a stream of what is newest", async () => {
 	const probe = await peer.stream(PROBE);
 	peer.answer(probe, [0x05, 0x80, 0x0f, 0x42, 0x40, 0x28]);
 	expect(await first).toEqual({ done: false, value: { bitsPerSecond: 1_000_000, rttMs: 40 } });
-	// Whoever comes later hears of it too.
-	expect(await connection.bandwidth.getReader().read()).toMatchObject({ value: { rttMs: 40 } });
+	expect(connection.bandwidth).toBe(connection.bandwidth);
 	expect(await connection.stats()).toMatchObject({ bitsPerSecond: 1_000_000, rttMs: 40 });
 	const second = reader.read();
 	peer.answer(probe, [0x02, 0x01, 0x01]);
 	expect(await second).toEqual({ done: false, value: { bitsPerSecond: 1, rttMs: 1 } });
-	const last = reader.read();
+	// A stream that is cancelled is replaced by one that begins with the newest estimate.
+	await reader.cancel();
+	const again = connection.bandwidth.getReader();
+	expect(await again.read()).toEqual({ done: false, value: { bitsPerSecond: 1, rttMs: 1 } });
+	const last = again.read();
 	connection.close();
 	expect(await last).toEqual({ done: true, value: undefined });
 });
