@@ -35,7 +35,7 @@ export interface DialOptions extends WaitOptions {
 	websocket?: {
 		/** Another address than that of the relay. */
 		url?: string;
-		/** Head start of WebTransport. Default 500; 0 where WebSocket won the last time. */
+		/** Head start of WebTransport, in milliseconds. Default 500, or 0 where WebSocket won the last time. */
 		delayMs?: number;
 	};
 }

@@ -30,7 +30,7 @@ const DIAL_DEADLINE_MS = 10_000;
 /** Long enough that UDP wins wherever it works, short enough that nobody notices where it does not. */
 const HEAD_START_MS = 500;
 
-/** Origins where WebSocket won last time: no head start there until WebTransport wins again. In memory only. */
+/** Origins where WebSocket won last time: no head start there until WebTransport wins again, unless the caller sets one. In memory only. */
 const preferWebSocket = new Set<string>();
 
 /**
@@ -69,8 +69,8 @@ async function reach(
 }
 
 function headStart({ origin }: Address, delayMs: number | undefined): number {
-	if (missing() !== undefined || preferWebSocket.has(origin)) return 0;
-	return delayMs ?? HEAD_START_MS;
+	if (missing() !== undefined) return 0;
+	return delayMs ?? (preferWebSocket.has(origin) ? 0 : HEAD_START_MS);
 }
 
 type Way = (signal: AbortSignal) => Promise<OpenTransport>;
