@@ -5,6 +5,7 @@ import { keeping } from "../handle/collected.ts";
 import type { MoqError } from "../handle/error.ts";
 import { Handle } from "../handle/handle.ts";
 import type { Pending, WaitOptions } from "../handle/pending.ts";
+import { quiet } from "../handle/quiet.ts";
 import type { RejectReason } from "../handle/reason.ts";
 import type { Link } from "../link/link.ts";
 import { TrackWriter } from "../write/track-writer.ts";
@@ -27,8 +28,9 @@ export interface FrameInit extends WriteOptions {
 /** Events of a {@link TrackProducer}. */
 export interface TrackProducerEventMap {
 	/**
-	 * Readers may miss something of what is written; the message says what, and what to do. Kind `too-large`: a group has more
-	 * frames or bytes than are kept of one, told once for each such group.
+	 * Readers may miss something of what is written; the message says what. Kind `too-large`: a group has more frames or bytes than
+	 * are kept of one, told once for each such group. Any other kind: a frame, a datagram or a group that was finished already was
+	 * refused; a group that is still being written says that by its `closed` instead.
 	 */
 	warning: MoqError;
 }
@@ -51,6 +53,7 @@ export let trackProducer: (
 export class TrackProducer extends Handle<TrackProducerEventMap> {
 	readonly #anchor: Anchor;
 	readonly #writer: TrackWriter;
+	#closed: Promise<void> | undefined;
 	/** Its name in the broadcast. */
 	readonly name: string;
 	/** Its properties. */
@@ -97,9 +100,8 @@ export class TrackProducer extends Handle<TrackProducerEventMap> {
 	 * failed.
 	 */
 	override get closed(): Promise<void> {
-		const closed = Promise.race([super.closed, this.#writer.done]);
-		closed.catch(() => undefined);
-		return closed;
+		this.#closed ??= quiet(Promise.race([super.closed, this.#writer.done]));
+		return this.#closed;
 	}
 
 	/** Resolves when the next frame can leave at once. Await it between writes to keep the page's memory flat. */
@@ -193,12 +195,17 @@ export class TrackProducer extends Handle<TrackProducerEventMap> {
 		return keeping(trackDynamic(this.#anchor, this.info.timescale !== undefined, handler), this);
 	}
 
-	/** The track as a sink. Closing the stream finishes the track, aborting it aborts the track. */
-	writable(): WritableStream<FrameInit> {
+	/**
+	 * The track as a sink of frames, or of their payloads alone: `file.stream().pipeTo(track.writable())`. Closing the stream finishes the
+	 * track, aborting it aborts the track.
+	 */
+	writable(): WritableStream<FrameInit | FrameData> {
 		let group: GroupProducer | undefined;
-		return new WritableStream<FrameInit>(
+		return new WritableStream<FrameInit | FrameData>(
 			{
-				write: async ({ data, timestamp, newGroup, ...options }) => {
+				write: async (frame) => {
+					const isInit = typeof frame === "object" && "data" in frame;
+					const { data, timestamp, newGroup, ...options }: FrameInit = isInit ? frame : { data: frame };
 					if (newGroup !== false || !group) {
 						group?.finish();
 						group = this.appendGroup();

@@ -114,6 +114,11 @@ export class GroupWriter implements Owned {
 		if (this.isLive) this.abort(0);
 	}
 
+	/** Its track was aborted. */
+	abandon(): void {
+		this.#end(undefined);
+	}
+
 	/** Refused, or the track ended. */
 	fail(error: MoqError): void {
 		this.#end(error);

@@ -2,6 +2,7 @@ import { MAX_FRAME_BYTES, type Window, WRITE_BACKLOG } from "../../worker/protoc
 import type { WriterEvent, WriterRequest, WriteStep } from "../../worker/protocol/port.ts";
 import { failure, type MoqError } from "../handle/error.ts";
 import { Line } from "../handle/line.ts";
+import { quiet } from "../handle/quiet.ts";
 import { type FrameData, payload, type WriteOptions } from "../model/payload.ts";
 
 /** @throws MoqError of kind `too-large`. */
@@ -44,9 +45,7 @@ export class Outbox {
 	/** Resolves when the next frame can go to the worker at once. */
 	get ready(): Promise<void> {
 		if (this.#isReady) return Promise.resolve();
-		const ready = this.#ready.wait();
-		ready.catch(() => undefined);
-		return ready;
+		return quiet(this.#ready.wait());
 	}
 
 	/** Take a step; one with data is admitted already. It leaves with all others of this turn. */

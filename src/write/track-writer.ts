@@ -120,9 +120,10 @@ export class TrackWriter {
 		const error = rejection(reason);
 		this.#check();
 		this.#end = "sent";
-		// What has not left yet is of no use to anybody.
+		// What has not left yet is of no use to any reader. The worker aborts the groups that it knows to be open.
 		this.#outbox.discard();
 		this.#outbox.push({ type: "abort", error });
+		for (const group of [...this.#groups.values()]) group.abandon();
 	}
 
 	subscriptionChanged(owner: object, options?: WaitOptions): Pending<SubscriptionData | null> {
@@ -159,9 +160,14 @@ export class TrackWriter {
 
 	#receive(event: Exclude<WriterEvent, { type: "grant" }>): void {
 		switch (event.type) {
-			case "groupError":
-				this.#groups.get(event.group)?.fail(errorFrom(event.error));
+			case "groupError": {
+				const error = errorFrom(event.error);
+				const group = this.#groups.get(event.group);
+				// The end of a group that is finished here was told already, and a frame by itself or a datagram has no handle.
+				if (group) group.fail(error);
+				else this.#warn(error);
 				return;
+			}
 			case "subscription":
 				this.subscription = event.subscription ?? undefined;
 				if (this.#changes.isEmpty) this.#change = { subscription: event.subscription };

@@ -2,6 +2,7 @@ import type { CoreApi, Handle } from "../core/api.ts";
 import { asErrorData, failure } from "../failure.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import { WRITE_WINDOW } from "../protocol/limits.ts";
+import type { Rejection } from "../protocol/model.ts";
 import type { GroupStep, WriterEvent } from "../protocol/port.ts";
 import { rejection, whole } from "./check.ts";
 
@@ -68,6 +69,15 @@ export class GroupSteps {
 		this.#post({ type: "grant", frames: this.#usedFrames, bytes: this.#usedBytes });
 		this.#usedFrames = 0;
 		this.#usedBytes = 0;
+	}
+
+	/** Abort every open group. */
+	abort(error: Rejection): void {
+		for (const [group, handle] of [...this.#groups]) {
+			this.#groups.delete(group);
+			this.#api.abortGroup(handle, error);
+			this.#freeFrames(group);
+		}
 	}
 
 	/** Give up everything that is open. */

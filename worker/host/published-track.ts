@@ -1,7 +1,7 @@
 import type { CoreApi, Handle, Operation } from "../core/api.ts";
 import { asErrorData } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
-import type { TrackInfoData } from "../protocol/model.ts";
+import type { Rejection, TrackInfoData } from "../protocol/model.ts";
 import type { WriterEvent, WriterRequest, WriteStep } from "../protocol/port.ts";
 import { rejection, whole } from "./check.ts";
 import { GroupSteps } from "./group-steps.ts";
@@ -89,7 +89,7 @@ export class PublishedTrack {
 				this.#end(() => this.#api.finishTrackAt(this.core, whole("sequence", step.sequence)));
 				return;
 			case "abort":
-				this.#end(() => this.#api.abortTrack(this.core, rejection(step.error)));
+				this.#end(() => this.#abort(rejection(step.error)));
 				return;
 			default:
 				step satisfies never;
@@ -104,6 +104,12 @@ export class PublishedTrack {
 			// Number 0 is no group: the page hears what was wrong, and nothing of it ends.
 			this.#post({ type: "groupError", group: 0, error: asErrorData(error) });
 		}
+	}
+
+	/** Steps that were to end its groups did not leave the page any more. */
+	#abort(error: Rejection): void {
+		this.#steps.abort(error);
+		this.#api.abortTrack(this.core, error);
 	}
 
 	#end(act: () => void): void {

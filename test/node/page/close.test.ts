@@ -17,8 +17,14 @@ test.each([
 	open.push(left, right);
 	near.close(code, reason);
 	expect(await near.closed).toEqual(reason ? { local: true, code, reason } : { local: true, code });
-	const told = reason ? { kind: "app", code, scope: "session", reason } : { kind: "app", code, scope: "session" };
-	await expect(far.closed).rejects.toMatchObject(told);
+	const message = `session: application error ${code}${reason && ` (${reason})`}`;
+	await expect(far.closed).rejects.toMatchObject({
+		kind: "app",
+		code,
+		scope: "session",
+		message,
+		...(reason && { reason }),
+	});
 });
 
 test("a close without a fault is told to both sides", async () => {

@@ -187,6 +187,20 @@ test("a refused group rejects its own closed and leaves the track alone", async 
 	expect(track.latest).toBe(5);
 });
 
+test("a refusal of what has no handle any more is a warning of the track", async () => {
+	const { track, post, steps } = await created();
+	const warnings: MoqError[] = [];
+	track.addEventListener("warning", ({ detail }) => warnings.push(detail));
+	track.writeDatagram("x");
+	track.appendGroup().finish();
+	await steps();
+	post({ type: "groupError", group: 0, error: { kind: "duplicate", message: "datagram 0: duplicate" } });
+	post({ type: "groupError", group: 1, error: { kind: "duplicate", message: "group 1: duplicate" } });
+	await settled();
+	expect(warnings.map(({ message }) => message)).toEqual(["datagram 0: duplicate", "group 1: duplicate"]);
+	track.writeFrame("still fine");
+});
+
 test("timestamps belong to timed tracks, and only there", async () => {
 	const { track } = await created();
 	expect(() => track.writeFrame("x", 5)).toThrow(/timestamp given, but the track has no timescale/);

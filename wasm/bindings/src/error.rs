@@ -84,6 +84,13 @@ impl ErrorData {
     pub(crate) fn with_close(mut self, close: &Close) -> Self {
         if let Some(code) = close.code {
             self.code = Some((code, Scope::Session));
+            // The text has the same number: an application's own codes begin at 64 there, and at 0 for streams.
+            if matches!(close.error, Error::App(_)) {
+                let own = close.error.to_string();
+                self.message = self
+                    .message
+                    .replace(&own, &format!("application error {code}"));
+            }
         }
         self.reason.clone_from(&close.reason);
         // Where the peer says more than its code does.

@@ -69,7 +69,10 @@ impl Core {
                 Some(sequence) => track.create_group(sequence),
                 None => track.append_group(),
             }
-            .map_err(|error| caller(&error, "group"))?
+            .map_err(|error| match sequence {
+                Some(sequence) => caller(&error, &format!("group {sequence}")),
+                None => caller(&error, "group"),
+            })?
         };
         // Found out before anybody reads it: the page could not name it.
         number::out("group sequence", group.sequence())?;
@@ -206,7 +209,7 @@ impl Core {
         let timestamp = stamp(timestamp, track.info().timescale)?;
         track
             .write_datagram_at(sequence, data, timestamp)
-            .map_err(|error| caller(&error, "datagram"))
+            .map_err(|error| caller(&error, &format!("datagram {sequence}")))
     }
 
     /// No further group.
