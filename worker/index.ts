@@ -1,6 +1,8 @@
 /** The worker's entry: handshake, then one of two roles. `core` owns the protocol, `render` only draws. */
 
 import { Core } from "./core/core.ts";
+import { guarded, renderInit } from "./door/control.ts";
+import { check } from "./door/schema.ts";
 import { asErrorData } from "./failure.ts";
 import { Host } from "./host/host.ts";
 import { startRender } from "./media/render.ts";
@@ -21,7 +23,7 @@ function places({ explicit, candidate }: WasmLocator): (string | ArrayBuffer | W
 
 async function startCore({ wasm, control }: CoreInit): Promise<void> {
 	const core = await Core.load({ wasm: places(wasm), onFatal: (error) => tell({ type: "fatal", error }) });
-	serveControl(new Host(core, dial), control);
+	serveControl(guarded(new Host(core, dial)), control);
 }
 
 self.onmessage = async ({ data }: MessageEvent<InitMessage>) => {
@@ -32,7 +34,7 @@ self.onmessage = async ({ data }: MessageEvent<InitMessage>) => {
 			throw { kind: "version-mismatch", message };
 		}
 		if (data.role === "core") await startCore(data);
-		else startRender(data.render);
+		else startRender(check(renderInit, data.render, "render"));
 		tell({ type: "started" });
 	} catch (error) {
 		tell({ type: "failed", error: asErrorData(error) });

@@ -2,7 +2,7 @@ import type { RoleRenderInit } from "../../worker/protocol/boot.ts";
 import type { RenderEvent, RenderRequest } from "../../worker/protocol/media.ts";
 import { BUILD_VERSION } from "../../worker/protocol/version.ts";
 import { Anchor } from "../handle/anchor.ts";
-import { failure, MoqError, usage } from "../handle/error.ts";
+import { errorFrom, failure, MoqError, usage } from "../handle/error.ts";
 import { Heartbeat } from "../link/heartbeat.ts";
 import type { Link } from "../link/link.ts";
 import { spawn } from "../link/spawn.ts";
@@ -39,8 +39,16 @@ export function startDrawing(
 	const events = new MessageChannel();
 	let answered: (() => void) | undefined;
 	events.port1.onmessage = ({ data }: MessageEvent<RenderEvent>) => {
-		if (data.type === "alive") answered?.();
-		else told.drawn(data);
+		switch (data.type) {
+			case "alive":
+				return answered?.();
+			case "drawn":
+				return told.drawn(data);
+			case "failed":
+				return told.failed(errorFrom(data.error));
+			default:
+				data satisfies never;
+		}
 	};
 	const canvas = takeOver(element);
 	const render = { canvas, pictures: pictures.port2, events: events.port2, readStamps };

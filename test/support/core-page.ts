@@ -3,6 +3,7 @@ import { makeRuntime, type Runtime } from "../../src/connect/runtime.ts";
 import { Link } from "../../src/link/link.ts";
 import type { Core } from "../../worker/core/core.ts";
 import type { OpenTransport } from "../../worker/core/transport.ts";
+import { guarded } from "../../worker/door/control.ts";
 import { Host } from "../../worker/host/host.ts";
 import type { DialData } from "../../worker/protocol/control.ts";
 import type { Version } from "../../worker/protocol/model.ts";
@@ -31,7 +32,7 @@ export class CorePage {
 			this.left = { handles, operations };
 			close();
 		};
-		serveControl(new Host(core, (dial, signal) => this.dial(signal, dial)), port2);
+		serveControl(guarded(new Host(core, (dial, signal) => this.dial(signal, dial))), port2);
 		this.link = new Link(port1, () => {
 			this.isTerminated = true;
 		});

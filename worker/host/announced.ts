@@ -1,4 +1,5 @@
 import type { AnnounceRecord, CoreApi, Handle } from "../core/api.ts";
+import { announceRequest, listen } from "../door/ports.ts";
 import type { Id } from "../protocol/control.ts";
 import type { AnnounceData, AnnouncePortEvent, AnnounceRequest } from "../protocol/port.ts";
 
@@ -50,12 +51,15 @@ export class AnnouncedEntry {
 				this.#schedule();
 			},
 		});
-		port.onmessage = ({ data }: MessageEvent<Partial<AnnounceRequest> | null>) => {
-			if (data?.type !== "grant" || !Array.isArray(data.records)) return;
+		const grant = ({ records }: AnnounceRequest) => {
 			const room = MAX_IDS - this.#ids.length;
-			this.#ids.push(...data.records.filter((id) => desk.isUsable(id)).slice(0, room));
+			const usable = new Set(records.filter((id) => desk.isUsable(id) && !this.#ids.includes(id)));
+			this.#ids.push(...[...usable].slice(0, room));
 			this.#schedule();
 		};
+		listen(port, announceRequest, grant, (error) =>
+			port.postMessage({ type: "end", error } satisfies AnnouncePortEvent),
+		);
 	}
 
 	release(): void {

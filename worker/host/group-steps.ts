@@ -4,7 +4,6 @@ import type { ErrorData } from "../protocol/error.ts";
 import { WRITE_WINDOW } from "../protocol/limits.ts";
 import type { Rejection } from "../protocol/model.ts";
 import type { GroupStep, WriterEvent } from "../protocol/port.ts";
-import { rejection, whole } from "./check.ts";
 
 /** Groups the page writes over one port, by the numbers it gave them, and the credit for what it writes. */
 export class GroupSteps {
@@ -55,9 +54,8 @@ export class GroupSteps {
 		this.#post({ type: "groupError", group, error });
 	}
 
-	/** Count what the page wrote. @throws ErrorData when it is not bytes. */
+	/** Count what the page wrote. */
 	took(data: Uint8Array): void {
-		if (!(data instanceof Uint8Array)) throw failure("usage", "a frame must be bytes");
 		this.#usedFrames++;
 		this.#usedBytes += data.byteLength;
 	}
@@ -92,10 +90,9 @@ export class GroupSteps {
 				return;
 			case "frameStart": {
 				if (this.#frames.has(step.frame)) throw failure("usage", `frame ${step.frame} is in use`);
-				const missing = whole("size", step.size);
-				const handle = this.#api.createFrame(group, missing, step.timestamp);
-				if (missing === 0) this.#api.free(handle);
-				else this.#frames.set(step.frame, { handle, group: step.group, missing });
+				const handle = this.#api.createFrame(group, step.size, step.timestamp);
+				if (step.size === 0) this.#api.free(handle);
+				else this.#frames.set(step.frame, { handle, group: step.group, missing: step.size });
 				return;
 			}
 			case "chunk": {
@@ -116,7 +113,7 @@ export class GroupSteps {
 				return;
 			case "groupAbort":
 				this.#groups.delete(step.group);
-				this.#api.abortGroup(group, rejection(step.error));
+				this.#api.abortGroup(group, step.error);
 				this.#freeFrames(step.group);
 				return;
 			default:

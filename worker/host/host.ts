@@ -1,16 +1,9 @@
 import type { Asked, CoreApi, Handle, Operation } from "../core/api.ts";
-import { asErrorData, failure } from "../failure.ts";
+import { asErrorData } from "../failure.ts";
 import { Player } from "../media/player.ts";
 import { Publisher } from "../media/publisher.ts";
 import { startRender } from "../media/render.ts";
-import {
-	type BatchedCall,
-	type ControlApi,
-	type Id,
-	isCommand,
-	type Refusal,
-	type WorkerStats,
-} from "../protocol/control.ts";
+import type { ControlApi, Id, WorkerStats } from "../protocol/control.ts";
 import type {
 	BroadcastInfoData,
 	RequestData,
@@ -22,7 +15,6 @@ import type { ConnectedData } from "../protocol/port.ts";
 import { AnnouncedEntry } from "./announced.ts";
 import type { Place } from "./attach.ts";
 import { BroadcastEntry, type BroadcastRecipe, ProducerEntry, PublicationEntry } from "./broadcast.ts";
-import { port, record, rejection, text, texts, whole } from "./check.ts";
 import { ConnectionEntry } from "./connection/connection.ts";
 import { tellFate, tellUnreadable } from "./connection/fate.ts";
 import type { Dial } from "./connection/session.ts";
@@ -41,7 +33,7 @@ type Args<Name extends keyof ControlApi> = Parameters<ControlApi[Name]> extends 
  * The control plane over a core: resolves ids, makes entries, and lets go of them. What belongs to one noun is in its
  * entry's file; here is only what joins them.
  */
-export class Host implements ControlApi {
+export class Host implements Omit<ControlApi, "batch"> {
 	readonly #core: CoreApi;
 	readonly #dial: Dial;
 	readonly #table = new Table();
@@ -58,21 +50,6 @@ export class Host implements ControlApi {
 		// That it is answered says everything.
 	}
 
-	batch({ calls }: Args<"batch">): Refusal[] {
-		if (!Array.isArray(calls)) throw failure("usage", "calls must be an array");
-		const refusals: Refusal[] = [];
-		calls.forEach((call: BatchedCall, at) => {
-			try {
-				const name = text("name", record("a call", call).name);
-				if (!isCommand(name)) throw failure("usage", "a call of this name may not come in a batch");
-				(this[name] as (args: object) => void)(record("args", call.args));
-			} catch (error) {
-				refusals.push({ at, error: asErrorData(error) });
-			}
-		});
-		return refusals;
-	}
-
 	stats(): WorkerStats {
 		return { ...this.#core.stats(), ids: this.#table.counts() };
 	}
@@ -84,11 +61,7 @@ export class Host implements ControlApi {
 	viewOrigin({ view, origin, by }: Args<"viewOrigin">): void {
 		this.#table.make(view, () => {
 			const { core } = this.#table.get(origin, "origin");
-			record("by", by);
-			const handle =
-				"root" in by
-					? this.#core.rootOrigin(core, text("root", by.root))
-					: this.#core.scopeOrigin(core, texts("prefixes", by.prefixes));
+			const handle = "root" in by ? this.#core.rootOrigin(core, by.root) : this.#core.scopeOrigin(core, by.prefixes);
 			return new OriginEntry(this.#core, handle, { by: "view", origin, view: by });
 		});
 	}
@@ -102,18 +75,18 @@ export class Host implements ControlApi {
 					this.#table.make(id, () => this.#broadcast(broadcast, { by: "announcement", origin, path }));
 				},
 			};
-			tellUnreadable(this.#table, origin, text("prefix", prefix), true);
-			return new AnnouncedEntry(this.#core, core, { origin, prefix }, port("port", to), desk);
+			tellUnreadable(this.#table, origin, prefix, true);
+			return new AnnouncedEntry(this.#core, core, { origin, prefix }, to, desk);
 		});
 	}
 
 	requestBroadcast({ broadcast, origin, path }: Args<"requestBroadcast">): Promise<BroadcastInfoData> {
-		const start = () => this.#core.requestBroadcast(this.#table.get(origin, "origin").core, text("path", path));
+		const start = () => this.#core.requestBroadcast(this.#table.get(origin, "origin").core, path);
 		return this.#found(broadcast, start, { by: "request", origin, path });
 	}
 
 	waitForBroadcast({ broadcast, origin, path }: Args<"waitForBroadcast">): Promise<BroadcastInfoData> {
-		const start = () => this.#core.waitForBroadcast(this.#table.get(origin, "origin").core, text("path", path));
+		const start = () => this.#core.waitForBroadcast(this.#table.get(origin, "origin").core, path);
 		const found = this.#found(broadcast, start, { by: "wait", origin, path });
 		const stop = tellUnreadable(this.#table, origin, path, false);
 		found.then(stop, stop);
@@ -124,7 +97,7 @@ export class Host implements ControlApi {
 		this.#table.make(publication, () => {
 			const to = this.#table.get(origin, "origin").core;
 			const from = this.#table.get(broadcast, "broadcast").core;
-			const guard = this.#core.publish(to, text("path", path), from);
+			const guard = this.#core.publish(to, path, from);
 			return new PublicationEntry(this.#core, guard, { origin, path, broadcast });
 		});
 	}
@@ -132,8 +105,7 @@ export class Host implements ControlApi {
 	createBroadcast({ broadcast, origin, path, info, isPlanned }: Args<"createBroadcast">): void {
 		this.#table.make(broadcast, () => {
 			const { core } = this.#table.get(origin, "origin");
-			const hops = texts("hops", record("info", info).hops);
-			const handle = this.#core.createBroadcast(core, text("path", path), hops, isPlanned === true);
+			const handle = this.#core.createBroadcast(core, path, info.hops, isPlanned === true);
 			return new ProducerEntry(this.#core, handle, { broadcast, origin, path, info });
 		});
 		if (isPlanned !== true) tellFate(this.#table, broadcast);
@@ -154,7 +126,7 @@ export class Host implements ControlApi {
 	}
 
 	removeTrack({ broadcast, name }: Args<"removeTrack">): void {
-		this.#core.removeTrack(this.#table.get(broadcast, "producer").core, text("name", name));
+		this.#core.removeTrack(this.#table.get(broadcast, "producer").core, name);
 	}
 
 	consume({ broadcast, producer }: Args<"consume">): void {
@@ -176,7 +148,7 @@ export class Host implements ControlApi {
 	track({ track, broadcast, name }: Args<"track">): void {
 		this.#table.make(track, () => {
 			const { core, recipe } = this.#table.get(broadcast, "broadcast");
-			const handle = this.#core.track(core, text("name", name));
+			const handle = this.#core.track(core, name);
 			return new TrackEntry(this.#core, handle, { broadcast, name, place: this.#place(core, recipe, name) });
 		});
 	}
@@ -193,10 +165,10 @@ export class Host implements ControlApi {
 	async subscribe({ subscription, track, prefs, credit, port: to }: Args<"subscribe">): Promise<TrackInfoData> {
 		this.#table.make(subscription, () => {
 			const { core, recipe: by } = this.#table.get(track, "track");
-			const recipe = { track, prefs: record("prefs", prefs), place: by.place && { ...by.place } };
+			const recipe = { track, prefs, place: by.place && { ...by.place } };
 			return new SubscriptionEntry({ api: this.#core, table: this.#table }, core, recipe, {
-				port: port("port", to),
-				credit: record("credit", credit),
+				port: to,
+				credit,
 			});
 		});
 		return await this.#table.get(subscription, "subscription").confirmed;
@@ -204,14 +176,14 @@ export class Host implements ControlApi {
 
 	fetchGroup(args: Args<"fetchGroup">): Promise<void> {
 		const { group, track, sequence, priority, frameStart } = args;
-		const data = { port: port("port", args.port), credit: record("credit", args.credit) };
+		const data = { port: args.port, credit: args.credit };
 		const options = {
-			...(priority === undefined ? {} : { priority: whole("priority", priority) }),
-			...(frameStart === undefined ? {} : { frameStart: whole("frameStart", frameStart) }),
+			...(priority === undefined ? {} : { priority }),
+			...(frameStart === undefined ? {} : { frameStart }),
 		};
 		const start = () => {
 			const { core } = this.#table.get(track, "track");
-			return this.#core.fetchGroup(core, whole("sequence", sequence), options, GroupEntry.sink(data.port));
+			return this.#core.fetchGroup(core, sequence, options, GroupEntry.sink(data.port));
 		};
 		const settle = (handle: Handle) => ({
 			entry: new GroupEntry(this.#core, handle, { track, sequence }, data),
@@ -222,9 +194,9 @@ export class Host implements ControlApi {
 
 	getGroup({ group, track, sequence, credit, port: to }: Args<"getGroup">): boolean {
 		this.#table.checkFree(group);
-		const data = { port: port("port", to), credit: record("credit", credit) };
+		const data = { port: to, credit };
 		const { core } = this.#table.get(track, "track");
-		const handle = this.#core.getGroup(core, whole("sequence", sequence), GroupEntry.sink(data.port));
+		const handle = this.#core.getGroup(core, sequence, GroupEntry.sink(data.port));
 		if (handle === undefined) {
 			data.port.close();
 			return false;
@@ -236,10 +208,9 @@ export class Host implements ControlApi {
 	createTrack({ producer, broadcast, name, info, port: to, steps = [] }: Args<"createTrack">): void {
 		this.#table.make(producer, () => {
 			const { core } = this.#table.get(broadcast, "producer");
-			const recipe = { broadcast, name: text("name", name), info: record("info", info) };
-			const data = port("port", to);
-			const track = new PublishedTrack(this.#core, this.#core.createTrack(core, name, info), recipe, data);
-			if (Array.isArray(steps)) track.write(steps);
+			const recipe = { broadcast, name, info };
+			const track = new PublishedTrack(this.#core, this.#core.createTrack(core, name, info), recipe, to);
+			track.write(steps);
 			return track;
 		});
 	}
@@ -254,7 +225,7 @@ export class Host implements ControlApi {
 	dynamic({ dynamic, of, prefix }: Args<"dynamic">): void {
 		this.#table.make(dynamic, () => {
 			const { core } = this.#table.oneOf(of, ["origin", "producer", "published-track", "request"]);
-			const recipe = { of, ...(prefix === undefined ? {} : { prefix: text("prefix", prefix) }) };
+			const recipe = { of, ...(prefix === undefined ? {} : { prefix }) };
 			return new HandlerEntry(this.#core, this.#core.dynamic(core, recipe.prefix), recipe);
 		});
 	}
@@ -279,7 +250,7 @@ export class Host implements ControlApi {
 	}
 
 	rejectRequest({ request, error }: Args<"rejectRequest">): void {
-		this.#core.rejectRequest(this.#table.get(request, "request").core, rejection(error));
+		this.#core.rejectRequest(this.#table.get(request, "request").core, error);
 		this.#table.forget(request);
 	}
 
@@ -292,13 +263,12 @@ export class Host implements ControlApi {
 	acceptTrack({ request, producer, info, port: to }: Args<"acceptTrack">): void {
 		this.#table.make(producer, () => {
 			const { core } = this.#table.get(request, "request");
-			const data = port("port", to);
 			// What the page does with the track in this turn arrives later: until then nobody is told that a group is not there.
 			const grace = this.#core.dynamic(core);
 			try {
-				const track = this.#core.acceptTrack(core, record("info", info));
+				const track = this.#core.acceptTrack(core, info);
 				this.#table.forget(request);
-				return new PublishedTrack(this.#core, track, { request, info }, data, grace);
+				return new PublishedTrack(this.#core, track, { request, info }, to, grace);
 			} catch (error) {
 				this.#core.free(grace);
 				throw error;
@@ -309,11 +279,10 @@ export class Host implements ControlApi {
 	acceptGroup({ request, group, info, port: to }: Args<"acceptGroup">): void {
 		this.#table.make(group, () => {
 			const { core } = this.#table.get(request, "request");
-			const data = port("port", to);
 			try {
-				const handle = this.#core.acceptGroup(core, record("info", info));
+				const handle = this.#core.acceptGroup(core, info);
 				this.#table.forget(request);
-				return new PublishedGroup(this.#core, handle, { request }, data);
+				return new PublishedGroup(this.#core, handle, { request }, to);
 			} catch (error) {
 				// Unless the call was wrong, the request is answered all the same: the group has come, or the track is over.
 				if (asErrorData(error).kind !== "usage") this.#table.forget(request);
@@ -327,11 +296,11 @@ export class Host implements ControlApi {
 		if (publish !== undefined) origins.publish = this.#table.get(publish, "origin").core;
 		if (consume !== undefined) origins.consume = this.#table.get(consume, "origin").core;
 		const recipe = {
-			dial: record("dial", dial),
+			dial,
 			...(publish === undefined ? {} : { publish }),
 			...(consume === undefined ? {} : { consume }),
 		};
-		const made = { recipe, port: port("port", to), dial: this.#dial, origins };
+		const made = { recipe, port: to, dial: this.#dial, origins };
 		const entry = new ConnectionEntry(this.#core, made, () => this.#table.all("producer"));
 		this.#table.make(connection, () => entry);
 		try {
@@ -346,7 +315,7 @@ export class Host implements ControlApi {
 		const entry = this.#table.get(connection, "connection");
 		// The id is free from now on; the entry lets go of itself when the peer was told.
 		this.#table.forget(connection);
-		const farewell = entry.close(whole("code", code), text("reason", reason));
+		const farewell = entry.close(code, reason);
 		this.#farewells.add(farewell);
 		try {
 			await farewell;

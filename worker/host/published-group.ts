@@ -1,6 +1,11 @@
 import type { CoreApi, Handle } from "../core/api.ts";
+import { listen, writerRequest } from "../door/ports.ts";
+import { check } from "../door/schema.ts";
+import { writeStep } from "../door/values.ts";
+import { failure } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
-import type { WriterEvent, WriterRequest } from "../protocol/port.ts";
+import type { ErrorData } from "../protocol/error.ts";
+import type { WriterEvent } from "../protocol/port.ts";
 import { GroupSteps } from "./group-steps.ts";
 
 /** The page's number of the one group on such a port. */
@@ -18,12 +23,18 @@ export class PublishedGroup {
 		this.#port = port;
 		this.#steps = new GroupSteps(api, port);
 		this.#steps.begin(GROUP, () => group);
-		port.onmessage = ({ data }: MessageEvent<Partial<WriterRequest> | null>) => {
-			if (data?.type !== "write" || !Array.isArray(data.steps)) return;
-			for (const step of data.steps) if ("group" in step && step.type !== "group") this.#steps.take(step);
-			this.#steps.grant();
-			if (this.#steps.size === 0) port.postMessage({ type: "end" } satisfies WriterEvent);
-		};
+		const refuse = (error: ErrorData) => this.#steps.refuse(GROUP, error);
+		listen(port, writerRequest, ({ steps }) => this.#write(steps), refuse);
+	}
+
+	#write(steps: unknown[]): void {
+		for (const one of steps) {
+			const step = check(writeStep, one, "step");
+			if (!("group" in step) || step.type === "group") throw failure("usage", `${step.type} is no step inside a group`);
+			this.#steps.take(step);
+		}
+		this.#steps.grant();
+		if (this.#steps.size === 0) this.#port.postMessage({ type: "end" } satisfies WriterEvent);
 	}
 
 	release(): void {

@@ -1,9 +1,12 @@
 import type { CoreApi, Handle, Operation } from "../core/api.ts";
+import { listen, writerRequest } from "../door/ports.ts";
+import { check } from "../door/schema.ts";
+import { writeStep } from "../door/values.ts";
 import { asErrorData } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
+import type { ErrorData } from "../protocol/error.ts";
 import type { Rejection, TrackInfoData } from "../protocol/model.ts";
-import type { WriterEvent, WriterRequest, WriteStep } from "../protocol/port.ts";
-import { rejection, whole } from "./check.ts";
+import type { WriterEvent, WriteStep } from "../protocol/port.ts";
 import { GroupSteps } from "./group-steps.ts";
 
 /** How a track of the page's own came about: made in a broadcast, or asked for. */
@@ -30,16 +33,21 @@ export class PublishedTrack {
 		this.#port = port;
 		this.core = core;
 		this.#steps = new GroupSteps(api, port);
-		port.onmessage = ({ data }: MessageEvent<Partial<WriterRequest> | null>) => {
-			if (data?.type === "write" && Array.isArray(data.steps)) this.write(data.steps);
-		};
+		const refuse = (error: ErrorData) => this.#post({ type: "end", error });
+		listen(port, writerRequest, ({ steps }) => this.write(steps), refuse);
 		this.#watchSubscription();
 		this.#watchUsed(true);
 	}
 
-	/** Take the next steps of the page; what is no step is passed over. */
-	write(steps: WriteStep[]): void {
-		for (const step of steps) if (typeof step === "object" && step !== null) this.#step(step);
+	/** Take the next steps of the page. One that is malformed ends its group, or the track if it belongs to none. */
+	write(steps: unknown[]): void {
+		for (const step of steps) {
+			try {
+				this.#step(check(writeStep, step, "step"));
+			} catch (error) {
+				this.#refuse(step, asErrorData(error));
+			}
+		}
 		this.#steps.grant();
 	}
 
@@ -51,6 +59,12 @@ export class PublishedTrack {
 		this.#steps.release();
 		this.#api.free(this.core);
 		this.#port.close();
+	}
+
+	#refuse(step: unknown, error: ErrorData): void {
+		const group = (step as { group?: unknown } | null)?.group;
+		if (typeof group === "number") this.#steps.refuse(group, error);
+		else this.#post({ type: "end", error });
 	}
 
 	#post(event: WriterEvent): void {
@@ -65,7 +79,7 @@ export class PublishedTrack {
 	#step(step: WriteStep): void {
 		switch (step.type) {
 			case "group":
-				this.#steps.begin(step.group, () => this.#api.createGroup(this.core, whole("sequence", step.sequence)).handle);
+				this.#steps.begin(step.group, () => this.#api.createGroup(this.core, step.sequence).handle);
 				return;
 			case "frame":
 			case "frameStart":
@@ -86,10 +100,10 @@ export class PublishedTrack {
 				this.#end(() => this.#api.finishTrack(this.core));
 				return;
 			case "finishAt":
-				this.#end(() => this.#api.finishTrackAt(this.core, whole("sequence", step.sequence)));
+				this.#end(() => this.#api.finishTrackAt(this.core, step.sequence));
 				return;
 			case "abort":
-				this.#end(() => this.#abort(rejection(step.error)));
+				this.#end(() => this.#abort(step.error));
 				return;
 			default:
 				step satisfies never;
@@ -99,7 +113,7 @@ export class PublishedTrack {
 	#datagram(step: Extract<WriteStep, { type: "datagram" }>): void {
 		try {
 			this.#steps.took(step.data);
-			this.#api.writeDatagram(this.core, whole("sequence", step.sequence), step.data, step.timestamp);
+			this.#api.writeDatagram(this.core, step.sequence, step.data, step.timestamp);
 		} catch (error) {
 			// Number 0 is no group: the page hears what was wrong, and nothing of it ends.
 			this.#post({ type: "groupError", group: 0, error: asErrorData(error) });

@@ -1,11 +1,11 @@
 import type { CoreApi, Handle, Operation, PendingSubscription, Sink } from "../core/api.ts";
+import { listen, readerRequest } from "../door/ports.ts";
 import { asErrorData, failure } from "../failure.ts";
 import type { Id } from "../protocol/control.ts";
 import type { Window } from "../protocol/limits.ts";
 import type { SubscriptionData, TrackInfoData } from "../protocol/model.ts";
 import type { ReaderEvent, ReaderRequest } from "../protocol/port.ts";
 import { type Attached, attach, isReturning, type Place } from "./attach.ts";
-import { record, whole } from "./check.ts";
 import type { Table } from "./table.ts";
 
 /** Sends what the core delivers to the page; each batch is a buffer of its own, which goes over. */
@@ -20,16 +20,9 @@ function portSink(port: MessagePort): Sink {
 	};
 }
 
-/** Listen to the page. A malformed request ends the reader with an error: this port can harm nothing else. */
+/** Hear the page. A malformed request ends the reader with an error. */
 function serve(port: MessagePort, handle: (request: ReaderRequest) => void): void {
-	port.onmessage = ({ data }: MessageEvent<unknown>) => {
-		if (typeof data !== "object" || data === null) return;
-		try {
-			handle(data as ReaderRequest);
-		} catch (error) {
-			port.postMessage({ type: "end", error: asErrorData(error) } satisfies ReaderEvent);
-		}
-	};
+	listen(port, readerRequest, handle, (error) => port.postMessage({ type: "end", error } satisfies ReaderEvent));
 }
 
 type State =
@@ -72,11 +65,9 @@ export class SubscriptionEntry {
 		this.#table = table;
 		this.recipe = recipe;
 		this.#port = data.port;
-		const frames = whole("credit.frames", data.credit.frames);
-		const bytes = whole("credit.bytes", data.credit.bytes);
 		const pending = api.subscribe(track, recipe.prefs, portSink(data.port));
 		this.#state = { type: "attached", pending };
-		api.grant(pending.handle, frames, bytes);
+		api.grant(pending.handle, data.credit.frames, data.credit.bytes);
 		serve(data.port, (request) => this.#handle(request));
 	}
 
@@ -168,46 +159,41 @@ export class SubscriptionEntry {
 	#handle(request: ReaderRequest): void {
 		switch (request.type) {
 			case "grant":
-				this.#steer((handle) =>
-					this.#api.grant(handle, whole("frames", request.frames), whole("bytes", request.bytes)),
-				);
+				this.#steer((handle) => this.#api.grant(handle, request.frames, request.bytes));
 				return;
 			case "want":
-				this.#steer((handle) => this.#api.want(handle, whole("gid", request.gid)));
+				this.#steer((handle) => this.#api.want(handle, request.gid));
 				return;
 			case "skip":
-				this.#steer((handle) => this.#api.skip(handle, whole("gid", request.gid)));
+				this.#steer((handle) => this.#api.skip(handle, request.gid));
 				return;
 			case "update":
-				this.recipe.prefs = record("prefs", request.prefs);
+				this.recipe.prefs = request.prefs;
 				this.#steer((handle) => this.#api.updateSubscription(handle, request.prefs));
 				return;
 			case "order":
-				this.recipe.isByArrival = request.arrival === true;
-				this.#steer((handle) => this.#api.setOrder(handle, request.arrival === true));
+				this.recipe.isByArrival = request.arrival;
+				this.#steer((handle) => this.#api.setOrder(handle, request.arrival));
 				return;
 			case "datagrams":
 				this.recipe.wantsDatagrams = true;
 				this.#steer((handle) => this.#api.wantDatagrams(handle));
 				return;
 			case "startAt": {
-				const sequence = whole("sequence", request.sequence);
-				this.recipe.startAt = sequence;
-				this.#steer((handle) => this.#api.startAt(handle, sequence));
+				this.recipe.startAt = request.sequence;
+				this.#steer((handle) => this.#api.startAt(handle, request.sequence));
 				return;
 			}
 			case "endAt":
 				if (request.sequence === undefined) delete this.recipe.endAt;
-				else this.recipe.endAt = whole("sequence", request.sequence);
+				else this.recipe.endAt = request.sequence;
 				this.#steer((handle) => this.#api.endAt(handle, request.sequence));
 				return;
 			case "lost":
 				this.#lost();
 				return;
 			case "resume": {
-				const next = request.next === undefined ? undefined : whole("next", request.next);
-				const credit = { frames: whole("frames", request.frames), bytes: whole("bytes", request.bytes) };
-				void this.#resume(next, credit);
+				void this.#resume(request.next, request);
 				return;
 			}
 			default:
@@ -235,10 +221,10 @@ export class GroupEntry {
 		this.#handle = handle;
 		this.recipe = recipe;
 		this.#port = data.port;
-		api.grant(handle, whole("credit.frames", data.credit.frames), whole("credit.bytes", data.credit.bytes));
+		api.grant(handle, data.credit.frames, data.credit.bytes);
 		serve(data.port, (request) => {
 			// A group has no siblings to skip and no preferences.
-			if (request.type === "grant") api.grant(handle, whole("frames", request.frames), whole("bytes", request.bytes));
+			if (request.type === "grant") api.grant(handle, request.frames, request.bytes);
 		});
 	}
 

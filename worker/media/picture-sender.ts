@@ -1,4 +1,6 @@
-import type { Orientation, PictureMessage, PictureReply } from "../protocol/media.ts";
+import { listen, pictureReply } from "../door/ports.ts";
+import type { ErrorData } from "../protocol/error.ts";
+import type { Orientation, PictureMessage } from "../protocol/media.ts";
 
 /** Pictures that may exist between decoder and screen: more would only be old, and decoders have few buffers to give. */
 export const MAX_OUTSTANDING = 4;
@@ -13,11 +15,10 @@ export class PictureSender {
 	#newest: VideoFrame | undefined;
 	#overtaken = 0;
 
-	constructor(port: MessagePort) {
+	/** `refuse` is told of a reply that is none. */
+	constructor(port: MessagePort, refuse: (error: ErrorData) => void) {
 		this.#port = port;
-		port.onmessage = ({ data }: MessageEvent<PictureReply>) => {
-			if (data.type === "done") this.#done();
-		};
+		listen(port, pictureReply, () => this.#done(), refuse);
 	}
 
 	/** Pictures closed here because newer ones came before the render worker had time for them. */

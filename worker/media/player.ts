@@ -1,4 +1,5 @@
 import type { CoreApi, Handle } from "../core/api.ts";
+import { listen, playerRequest } from "../door/ports.ts";
 import { asErrorData } from "../failure.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import {
@@ -40,24 +41,22 @@ export class Player {
 	constructor(core: CoreApi, origin: Handle, args: OpenPlayer) {
 		this.#source = { core, origin, path: args.broadcast, preferred: args.rendition };
 		this.#port = args.port;
-		this.#sender = new PictureSender(args.pictures);
-		this.#port.onmessage = ({ data }: MessageEvent<PlayerRequest>) => {
-			this.#post({ type: "report", id: data.id, report: this.#report(data.fromMs, data.toMs) });
+		const fail = (error: ErrorData) => this.#fail(error);
+		this.#sender = new PictureSender(args.pictures, fail);
+		const report = ({ id, fromMs, toMs }: PlayerRequest) => {
+			this.#post({ type: "report", id, report: this.#report(fromMs, toMs) });
 		};
+		listen(this.#port, playerRequest, report, fail);
 		const timer = setInterval(() => this.#post({ type: "stats", stats: this.#stats() }), REPORT_INTERVAL_MS);
 		this.#scope.add(() => clearInterval(timer));
 		this.#post({ type: "state", state: this.#state });
-		this.#run().catch((error: unknown) => {
-			if (this.#scope.isClosed) return;
-			this.#post({ type: "error", error: asErrorData(error) });
-			this.#setState("error");
-		});
+		this.#run().catch((error: unknown) => this.#fail(asErrorData(error)));
 	}
 
 	/** Releases everything; the last message on the port is the state "closed". */
 	close(): void {
-		if (this.#scope.isClosed) return;
-		this.#setState("closed");
+		if (this.#state === "closed") return;
+		this.#become("closed");
 		try {
 			this.#scope.close();
 		} finally {
@@ -157,8 +156,19 @@ export class Player {
 		};
 	}
 
+	/** Nothing more is played. */
+	#fail(error: ErrorData): void {
+		if (this.#scope.isClosed) return;
+		this.#post({ type: "error", error });
+		this.#setState("error");
+		this.#scope.close();
+	}
+
 	#setState(state: PlayerState): void {
-		if (state === this.#state || this.#scope.isClosed) return;
+		if (state !== this.#state && !this.#scope.isClosed) this.#become(state);
+	}
+
+	#become(state: PlayerState): void {
 		this.#state = state;
 		this.#post({ type: "state", state });
 	}

@@ -1,3 +1,5 @@
+import { listen, pictureMessage, renderRequest } from "../door/ports.ts";
+import type { ErrorData } from "../protocol/error.ts";
 import type {
 	DrawnPicture,
 	Orientation,
@@ -46,8 +48,9 @@ export class Renderer {
 		this.#events = events;
 		this.#pictures = pictures;
 		this.#stamps = readStamps ? new StampReader() : undefined;
-		events.onmessage = () => events.postMessage({ type: "alive" } satisfies RenderEvent);
-		pictures.onmessage = ({ data }: MessageEvent<PictureMessage>) => this.#message(data);
+		const fail = (error: ErrorData) => this.#fail(error);
+		listen(events, renderRequest, () => events.postMessage({ type: "alive" } satisfies RenderEvent), fail);
+		listen(pictures, pictureMessage, (message) => this.#message(message), fail);
 		this.#wake.port1.onmessage = () => this.#draw();
 		this.#timer = setInterval(() => this.#report(), REPORT_INTERVAL_MS);
 	}
@@ -60,6 +63,12 @@ export class Renderer {
 		this.#pictures.close();
 		this.#wake.port1.close();
 		this.#events.close();
+	}
+
+	/** A message that is none: nothing more is drawn. */
+	#fail(error: ErrorData): void {
+		this.#events.postMessage({ type: "failed", error } satisfies RenderEvent);
+		this.close();
 	}
 
 	#message(message: PictureMessage): void {

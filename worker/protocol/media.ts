@@ -152,6 +152,8 @@ export type RenderRequest = { type: "ping" };
 export type RenderEvent =
 	/** The answer to a ping. */
 	| { type: "alive" }
+	/** Nothing more is drawn. Last message. */
+	| { type: "failed"; error: ErrorData }
 	/** At most four times a second and only when there is news. */
 	| {
 			type: "drawn";

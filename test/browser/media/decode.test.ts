@@ -147,7 +147,7 @@ describe("group queue and decoder", () => {
 describe("picture sender", () => {
 	it("keeps the newest picture and closes older ones while the renderer is held up", async () => {
 		const { port1, port2 } = new MessageChannel();
-		const sender = new PictureSender(port1);
+		const sender = new PictureSender(port1, (error) => expect.fail(error.message));
 		const canvas = new OffscreenCanvas(16, 16);
 		canvas.getContext("2d");
 		const frames = Array.from({ length: 10 }, (_, i) => new VideoFrame(canvas, { timestamp: i }));

@@ -67,6 +67,8 @@ const KEYS = [
 	"reason",
 ];
 
+const shown = (args: unknown) => JSON.stringify(args, (_, value) => (typeof value === "bigint" ? `${value}n` : value));
+
 test.each([1, 2, 3, 4])(
 	"random calls with random arguments get a typed answer and break nothing (seed %i)",
 	async (seed) => {
@@ -92,6 +94,7 @@ test.each([1, 2, 3, 4])(
 				() => ({ priority: 999, maxLatencyMs: Number.POSITIVE_INFINITY }),
 				() => [1, 2],
 				() => new Uint8Array(3),
+				() => 5n,
 			];
 			return values[next(values.length)]?.();
 		};
@@ -119,11 +122,9 @@ test.each([1, 2, 3, 4])(
 			if (next(2) === 0) args.port = new MessageChannel().port2;
 			waiting.push(
 				page.link.ask(name, args as { id: number }).catch((error: unknown) => {
-					expect(error, `${name} ${JSON.stringify(args)}`).toMatchObject({ kind: expect.any(String) });
-					expect((error as { kind: string }).kind, `${name} ${JSON.stringify(args)}: ${String(error)}`).not.toBe(
-						"internal",
-					);
-					expect((error as { kind: string }).kind, `${name} ${JSON.stringify(args)}`).not.toBe("worker-crashed");
+					expect(error, `${name} ${shown(args)}`).toMatchObject({ kind: expect.any(String) });
+					expect((error as { kind: string }).kind, `${name} ${shown(args)}: ${String(error)}`).not.toBe("internal");
+					expect((error as { kind: string }).kind, `${name} ${shown(args)}`).not.toBe("worker-crashed");
 				}),
 			);
 			if (round % 100 === 0) await new Promise((resolve) => setTimeout(resolve));

@@ -36,7 +36,7 @@ self.onmessage = async ({ data }: MessageEvent<Start | Report>) => {
 	}
 	const choice = await chooseEncoder(PATTERN);
 	if (!choice) throw new Error("no encoder works in this browser");
-	const sender = new PictureSender(data.pictures);
+	const sender = new PictureSender(data.pictures, ({ message }) => self.postMessage({ type: "error", message }));
 	const demuxer = new LegacyDemuxer();
 	const fail = (cause: DOMException) => self.postMessage({ type: "error", message: cause.message });
 	const decoder = new PictureDecoder(

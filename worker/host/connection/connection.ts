@@ -82,7 +82,8 @@ export class ConnectionEntry {
 		this.recipe = recipe;
 		this.#dial = dial;
 		this.#origins = origins;
-		this.#port = new PagePort(port, () => this.#hurry());
+		const hurry = () => this.#hurry();
+		this.#port = new PagePort(port, hurry, (error) => this.#refuse(error));
 		this.#producers = producers;
 		this.#stopWatching = onAwake(() => this.#awake());
 	}
@@ -327,6 +328,13 @@ export class ConnectionEntry {
 		this.#hurry();
 		const state = this.#state;
 		if (state.type === "connected" && this.recipe.dial.reconnect) void this.#move(state.session, this.recipe.dial, "");
+	}
+
+	/** The page sent what is no message: it cannot be trusted with the rest. */
+	#refuse(error: ErrorData): void {
+		if (this.#isOver()) return;
+		this.#port.post({ type: "closed", error });
+		this.release();
 	}
 
 	/** Nothing follows: tell the page. */

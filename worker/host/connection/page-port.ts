@@ -1,3 +1,4 @@
+import { connectionRequest, listen } from "../../door/ports.ts";
 import type { ErrorData } from "../../protocol/error.ts";
 import type { ConnectionEvent, ConnectionRequest } from "../../protocol/port.ts";
 
@@ -9,22 +10,22 @@ export class PagePort {
 	readonly #port: MessagePort;
 	#answer: ((answer: TokenAnswer) => void) | undefined;
 
-	/** `hurry`: the page says that now is a good time for another dial. */
-	constructor(port: MessagePort, hurry: () => void) {
+	/** `hurry`: the page says that now is a good time for another dial. `refuse`: it sent what is no message. */
+	constructor(port: MessagePort, hurry: () => void, refuse: (error: ErrorData) => void) {
 		this.#port = port;
-		port.onmessage = ({ data }: MessageEvent<ConnectionRequest>) => {
-			switch (data?.type) {
+		const hear = (request: ConnectionRequest) => {
+			switch (request.type) {
 				case "token":
-					this.#answer?.(data);
+					this.#answer?.(request);
 					return;
 				case "hurry":
 					hurry();
 					return;
 				default:
-					// A message that the page of this build does not send: there is nobody to tell.
-					data satisfies never;
+					request satisfies never;
 			}
 		};
+		listen(port, connectionRequest, hear, refuse);
 	}
 
 	post(event: ConnectionEvent): void {
