@@ -13,14 +13,15 @@ export interface Box {
 }
 
 /**
- * The boxes that lie side by side in `bytes`.
+ * The boxes that lie side by side in `bytes`; `isPadded`: up to zeros that some packagers write behind them.
  *
  * @throws {ContainerError} when a box claims more than there is.
  */
-export function boxesIn(bytes: Uint8Array<ArrayBuffer>): Box[] {
+export function boxesIn(bytes: Uint8Array<ArrayBuffer>, isPadded = false): Box[] {
 	const found: Box[] = [];
 	const view = viewOf(bytes);
 	for (let start = 0; start < bytes.length; ) {
+		if (isPadded && bytes.subarray(start, start + 4).every((byte) => byte === 0)) break;
 		if (bytes.length - start < 8) throw new ContainerError("box header cut off");
 		let size = view.getUint32(start);
 		let header = 8;

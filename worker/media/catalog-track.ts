@@ -12,8 +12,8 @@ export class CatalogReader {
 	#sequence = -1;
 	#nextIndex = 0;
 	#value: JsonObject | undefined;
-	/** Upper bound of the document's size: bytes received for it since it was last measured. */
-	#bytes = 0;
+	/** Bytes received for the document since it was last measured: so much it may be above its limit. */
+	#unmeasured = 0;
 
 	/**
 	 * Takes one frame of the catalog track and returns the catalog it leads to, or `undefined` when the frame belongs to an
@@ -27,17 +27,24 @@ export class CatalogReader {
 			this.#sequence = sequence;
 			this.#nextIndex = 0;
 			this.#value = undefined;
+			this.#unmeasured = 0;
 		}
 		if (index !== this.#nextIndex) return undefined;
 		// Set before anything can throw: a bad frame makes all later patches of its group meaningless.
 		this.#nextIndex = -1;
 		if (payload.byteLength > MAX_CATALOG_BYTES)
 			throw new CatalogError(`catalog frame of ${payload.byteLength} bytes, at most ${MAX_CATALOG_BYTES} are accepted`);
-		const value = mergePatch(index === 0 ? undefined : this.#value, parseJsonObject(payload));
-		this.#bytes = index === 0 ? payload.byteLength : this.#bytes + payload.byteLength;
-		if (this.#bytes > MAX_CATALOG_BYTES) {
-			this.#bytes = new TextEncoder().encode(JSON.stringify(value)).byteLength;
-			if (this.#bytes > MAX_CATALOG_BYTES) throw new CatalogError("catalog grew beyond its limit by patches");
+		if (payload.byteLength === 0) {
+			this.#nextIndex = index + 1;
+			return undefined;
+		}
+		const value = mergePatch(this.#value, parseJsonObject(payload));
+		this.#unmeasured += payload.byteLength;
+		// Measured once for as many bytes as it may have, so that a small patch of a large document costs little.
+		if (this.#unmeasured > MAX_CATALOG_BYTES) {
+			this.#unmeasured = 0;
+			if (new TextEncoder().encode(JSON.stringify(value)).byteLength > MAX_CATALOG_BYTES)
+				throw new CatalogError("catalog grew beyond its limit by patches");
 		}
 		const catalog = parseCatalog(value);
 		this.#value = value;

@@ -90,17 +90,14 @@ export class CatalogError extends Error {
 }
 
 /**
- * Reads a hang catalog leniently: what is wrong with one rendition rejects that one only, what is unknown is kept.
- *
- * @throws {CatalogError} when it lists more than {@link MAX_RENDITIONS} renditions.
+ * Reads a hang catalog leniently: what is wrong with one rendition rejects that one only, what is unknown is kept. Renditions beyond
+ * {@link MAX_RENDITIONS} are rejected.
  */
 export function parseCatalog(raw: JsonObject): Catalog {
 	const rejected: RejectedRendition[] = [];
 	const videoEntries = renditionsOf(raw.video);
 	const audioEntries = renditionsOf(raw.audio);
-	const text = isPlain(raw.text) ? renditionsOf(raw.text).length : 0;
-	const count = videoEntries.length + audioEntries.length + text;
-	if (count > MAX_RENDITIONS) throw new CatalogError(`${count} renditions, at most ${MAX_RENDITIONS} are accepted`);
+	let room = MAX_RENDITIONS;
 
 	function collect<T>(
 		section: "video" | "audio",
@@ -109,7 +106,7 @@ export function parseCatalog(raw: JsonObject): Catalog {
 	): Map<string, T> {
 		const good = new Map<string, T>();
 		for (const entry of entries) {
-			const parsed = parse(entry);
+			const parsed = room-- > 0 ? parse(entry) : `one of more than ${MAX_RENDITIONS} renditions`;
 			if (typeof parsed === "string") rejected.push({ section, name: entry.name, reason: parsed });
 			else good.set(entry.name, parsed);
 		}
@@ -119,8 +116,8 @@ export function parseCatalog(raw: JsonObject): Catalog {
 	const section = isPlain(raw.video) ? raw.video : undefined;
 	const display = section && parseDisplay(objectAt(section, "display"));
 	return {
-		video: collect("video", videoEntries, parseVideo),
-		audio: collect("audio", audioEntries, parseAudio),
+		video: collect("video", videoEntries, knownVideo),
+		audio: collect("audio", audioEntries, knownAudio),
 		rejected,
 		...(display && { display }),
 		rotation: quarterTurn(section?.rotation),
@@ -157,6 +154,24 @@ function legacyEntry(item: JsonValue): Entry[] {
 	const name = isPlain(item) ? objectAt(item, "track")?.name : undefined;
 	return isPlain(item) && typeof name === "string" ? [{ name, config: item.config }] : [];
 }
+
+/** A patch leaves the objects alone that it does not change: what was read of those stays. */
+function memo<T>(parse: (entry: Entry) => T): (entry: Entry) => T {
+	const known = new WeakMap<JsonObject, { name: string; parsed: T }>();
+	return (entry) => {
+		const { name, config } = entry;
+		if (!isPlain(config)) return parse(entry);
+		let found = known.get(config);
+		if (found?.name !== name) {
+			found = { name, parsed: parse(entry) };
+			known.set(config, found);
+		}
+		return found.parsed;
+	};
+}
+
+const knownVideo = memo(parseVideo);
+const knownAudio = memo(parseAudio);
 
 function parseVideo({ name, config }: Entry): VideoRendition | string {
 	const shared = parseShared(name, config);
@@ -196,8 +211,8 @@ function parseShared(name: string, config: JsonValue | undefined): Rendition | s
 	if (codec.length > MAX_CODEC_LENGTH) return "codec string too long";
 	const container = parseContainer(config.container);
 	if (typeof container === "string") return container;
-	const description = typeof config.description === "string" ? fromHex(config.description) : undefined;
-	if (config.description !== undefined && !description) return "description is not a hex string";
+	const description = typeof config.description === "string" ? fromText(config.description) : undefined;
+	if (config.description !== undefined && !description) return "description is neither hex nor base64";
 	if (config.broadcast !== undefined && typeof config.broadcast !== "string") return "broadcast is not a path";
 	const bitrate = positive(config.bitrate);
 	const jitterMs = positive(config.jitter);
@@ -216,8 +231,14 @@ function parseShared(name: string, config: JsonValue | undefined): Rendition | s
 	};
 }
 
+/** Bytes as publishers write them: hex, as the format says, or base64 with its padding. */
+function fromText(text: string): Uint8Array<ArrayBuffer> | undefined {
+	return fromHex(text) ?? (text.length >= 8 && text.length % 4 === 0 ? fromBase64(text) : undefined);
+}
+
 function parseContainer(value: JsonValue | undefined): Container | string {
 	if (value === undefined) return { kind: "legacy" };
+	if (typeof value === "string") return parseContainer({ kind: value });
 	if (!isPlain(value)) return "container is not an object";
 	switch (value.kind) {
 		case "legacy":

@@ -32,17 +32,16 @@ const AUDIO_ENTRY = 28;
 /**
  * Parses the init segment of one rendition.
  *
- * @throws {ContainerError} when it is malformed or holds another number of tracks than one.
+ * @throws {ContainerError} when it is malformed, encrypted, or holds several tracks and not one of them is video.
  */
 export function parseCmafInit(init: Uint8Array<ArrayBuffer>): CmafInit {
 	const moov = boxAt(init, "moov");
-	const tracks = boxesIn(moov.body).filter((box) => box.type === "trak");
-	const trak = tracks[0];
-	if (!trak || tracks.length > 1) throw new ContainerError(`init segment with ${tracks.length} tracks instead of one`);
+	const trak = trackOf(moov);
 	const trackId = parseTrackId(boxAt(trak.body, "tkhd"));
 	const timescale = parseTimescale(boxAt(trak.body, "mdia", "mdhd"));
 	const entry = boxesIn(boxAt(trak.body, "mdia", "minf", "stbl", "stsd").body.subarray(8))[0];
 	if (!entry) throw new ContainerError("init segment without a sample entry");
+	if (entry.type.startsWith("enc")) throw new ContainerError(`encrypted (${entry.type}), which cannot be played`);
 	const description = parseDescription(entry);
 	return {
 		trackId,
@@ -51,6 +50,21 @@ export function parseCmafInit(init: Uint8Array<ArrayBuffer>): CmafInit {
 		...(description && { description }),
 		defaults: parseDefaults(moov, trackId),
 	};
+}
+
+/** The only track, or the video among several. */
+function trackOf(moov: Box): Box {
+	const tracks = boxesIn(moov.body).filter((box) => box.type === "trak");
+	const videos = tracks.filter((trak) => tracks.length === 1 || handlerOf(trak) === "vide");
+	const [trak] = videos;
+	if (!trak || videos.length > 1) throw new ContainerError(`init segment with ${tracks.length} tracks instead of one`);
+	return trak;
+}
+
+/** `handler_type` of ISO/IEC 14496-12 §8.4.3. */
+function handlerOf(trak: Box): string {
+	const { body } = boxAt(trak.body, "mdia", "hdlr");
+	return String.fromCharCode(...body.subarray(8, 12));
 }
 
 function parseTrackId(tkhd: Box): number {
@@ -71,7 +85,7 @@ function parseDescription(entry: Box): Uint8Array<ArrayBuffer> | undefined {
 	const isAudio = ["mp4a", "Opus", "fLaC"].includes(entry.type);
 	const fixed = isAudio ? AUDIO_ENTRY : VISUAL_ENTRY;
 	if (entry.body.length < fixed) throw new ContainerError(`${entry.type} sample entry cut off`);
-	const children = boxesIn(entry.body.subarray(fixed));
+	const children = boxesIn(entry.body.subarray(fixed), true);
 	return children.find((box) => DESCRIPTIONS.has(box.type))?.body;
 }
 

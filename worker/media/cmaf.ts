@@ -5,10 +5,13 @@ import { ContainerError, type Demuxer, type Sample, ticksToUs } from "./containe
 /** `sample_is_non_sync_sample` of ISO/IEC 14496-12 §8.8.3.1. */
 const NON_SYNC = 0x0001_0000;
 
-/** Most samples accepted in one fragment: a minute of 1000 fps; a trun entry can be empty, so its box's size bounds nothing. */
+/** Most samples accepted in one frame: a minute of 1000 fps. Entries of a run can be empty, so the size of their box bounds nothing. */
 const MAX_SAMPLES = 65_536;
 
-/** Container `cmaf`: each frame is one `moof` + `mdat` for the single track that `init` describes. Edit lists are ignored, as peers do. */
+/**
+ * Container `cmaf`: each frame is one `moof` + `mdat` for the single track that `init` describes. Edit lists are ignored, as peers do.
+ * Work and memory of a frame are bounded by its bytes.
+ */
 export class CmafDemuxer implements Demuxer {
 	readonly #init: CmafInit;
 
@@ -22,41 +25,58 @@ export class CmafDemuxer implements Demuxer {
 	}
 
 	samples(frame: Uint8Array<ArrayBuffer>): Sample[] {
-		// Two pairs of boxes in one frame would be against the container's rules, but reading them all costs nothing.
-		return boxesIn(frame)
-			.filter((box) => box.type === "moof")
-			.flatMap((moof) => this.#fragment(frame, moof));
-	}
-
-	#fragment(frame: Uint8Array<ArrayBuffer>, moof: Box): Sample[] {
-		const trafs = boxesIn(moof.body).filter((box) => box.type === "traf");
-		return trafs.flatMap((traf) => {
-			const header = readTrackHeader(boxAt(traf.body, "tfhd"), this.#init.defaults);
-			if (header.trackId !== this.#init.trackId) return [];
-			const run: Run = {
-				frame,
-				base: moof.start,
-				offset: firstPayload(frame, moof),
-				decodeTime: readDecodeTime(boxAt(traf.body, "tfdt")),
-				timescale: this.#init.timescale,
-				defaults: header.defaults,
-				samples: [],
-			};
-			for (const trun of boxesIn(traf.body)) if (trun.type === "trun") readRun(trun, run);
-			return run.samples;
-		});
+		const { defaults, trackId, timescale } = this.#init;
+		// Several pairs of boxes in one frame are against the container's rules, but some packagers write them.
+		const run: Run = { frame, base: 0, offset: 0, decodeTime: undefined, timescale, defaults, samples: [], entries: 0 };
+		for (const { moof, payload } of fragmentsOf(frame)) {
+			const trafs = boxesIn(moof.body).filter((box) => box.type === "traf");
+			for (const traf of trafs) {
+				const header = readTrackHeader(boxAt(traf.body, "tfhd"), defaults);
+				// A fragment of one track is of ours, whatever number a packager gave it.
+				if (header.trackId !== trackId && trafs.length > 1) continue;
+				run.base = moof.start;
+				run.offset = payload;
+				run.defaults = header.defaults;
+				readTrackFragment(traf, run);
+			}
+		}
+		return run.samples;
 	}
 }
 
-/** Where reading a fragment's runs has got to: a run without its own data offset continues behind the one before. */
+/** The fragments of a frame, each with the offset at which its payload starts when no run says so: in the first `mdat` behind it. */
+function fragmentsOf(frame: Uint8Array<ArrayBuffer>): { moof: Box; payload: number }[] {
+	const found: { moof: Box; payload: number }[] = [];
+	let payload: number | undefined;
+	for (const box of boxesIn(frame).reverse()) {
+		if (box.type === "mdat") payload = box.end - box.body.length;
+		if (box.type !== "moof") continue;
+		if (payload === undefined) throw new ContainerError("fragment without mdat");
+		found.push({ moof: box, payload });
+	}
+	return found.reverse();
+}
+
+function readTrackFragment(traf: Box, run: Run): void {
+	const boxes = boxesIn(traf.body);
+	const tfdt = boxes.find((box) => box.type === "tfdt");
+	// Without a time of its own a fragment goes on where the one before ended.
+	if (tfdt) run.decodeTime = readDecodeTime(tfdt);
+	if (run.decodeTime === undefined) throw new ContainerError("no tfdt box");
+	for (const box of boxes) if (box.type === "trun") run.decodeTime = readRun(box, run, run.decodeTime);
+}
+
+/** Where reading the runs of a frame has got to: a run without its own data offset continues behind the one before. */
 interface Run {
 	readonly frame: Uint8Array<ArrayBuffer>;
-	readonly base: number;
+	base: number;
 	offset: number;
-	decodeTime: number;
+	decodeTime: number | undefined;
 	readonly timescale: number;
-	readonly defaults: SampleDefaults;
+	defaults: SampleDefaults;
 	readonly samples: Sample[];
+	/** Entries of runs so far, empty ones included. */
+	entries: number;
 }
 
 function readTrackHeader(tfhd: Box, trex: SampleDefaults): { trackId: number; defaults: SampleDefaults } {
@@ -77,19 +97,14 @@ function readDecodeTime(tfdt: Box): number {
 	return fields.version().version === 1 ? fields.u64() : fields.u32();
 }
 
-/** Where the payload starts when no run says so: the first `mdat` behind the `moof`. */
-function firstPayload(frame: Uint8Array<ArrayBuffer>, moof: Box): number {
-	const mdat = boxesIn(frame).find((box) => box.type === "mdat" && box.start >= moof.end);
-	if (!mdat) throw new ContainerError("fragment without mdat");
-	return mdat.end - mdat.body.length;
-}
-
-function readRun(trun: Box, run: Run): void {
+/** Reads one run that begins at `decodeTime`; returns where the next one does. */
+function readRun(trun: Box, run: Run, decodeTime: number): number {
 	const fields = new Fields(trun.body);
-	const { version, flags } = fields.version();
+	const { flags } = fields.version();
 	const count = fields.u32();
-	if (count > MAX_SAMPLES - run.samples.length)
-		throw new ContainerError(`fragment with more than ${MAX_SAMPLES} samples`);
+	run.entries += count;
+	const limit = Math.min(MAX_SAMPLES, run.frame.length);
+	if (run.entries > limit) throw new ContainerError(`frame with more than ${limit} samples`);
 	if (flags & 0x01) run.offset = run.base + fields.i32();
 	const firstFlags = flags & 0x04 ? fields.u32() : undefined;
 	for (let i = 0; i < count; i++) {
@@ -97,7 +112,8 @@ function readRun(trun: Box, run: Run): void {
 		const size = flags & 0x200 ? fields.u32() : run.defaults.size;
 		const entryFlags = flags & 0x400 ? fields.u32() : undefined;
 		const sampleFlags = entryFlags ?? (i === 0 ? firstFlags : undefined) ?? run.defaults.flags;
-		const shift = flags & 0x800 ? (version === 0 ? fields.u32() : fields.i32()) : 0;
+		// Negative offsets are for version 1 only, but packagers write them in version 0 too; nobody means more than 2^31.
+		const shift = flags & 0x800 ? fields.i32() : 0;
 		const end = run.offset + size;
 		if (run.offset < 0 || end > run.frame.length) throw new ContainerError("sample outside its frame");
 		const durationUs = duration && ticksToUs(duration, run.timescale);
@@ -105,12 +121,13 @@ function readRun(trun: Box, run: Run): void {
 		if (size > 0)
 			run.samples.push({
 				// From the tick value each time: adding up rounded microseconds would drift.
-				timestampUs: ticksToUs(run.decodeTime + shift, run.timescale),
+				timestampUs: ticksToUs(decodeTime + shift, run.timescale),
 				...(durationUs && { durationUs }),
 				isKey: (sampleFlags & NON_SYNC) === 0,
 				data: run.frame.subarray(run.offset, end),
 			});
-		run.decodeTime += duration;
+		decodeTime += duration;
 		run.offset = end;
 	}
+	return decodeTime;
 }

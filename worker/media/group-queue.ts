@@ -28,6 +28,9 @@ interface Group {
 	takenUs?: number;
 }
 
+/** Most groups that are kept at a time: far more than a network overtakes, and few enough to be given up in one turn. */
+const MAX_GROUPS = 128;
+
 /**
  * Puts the samples of a track into decode order: groups by sequence, one after the other. Groups arrive in parallel and out
  * of order; the queue waits for the rest of a group only as long as the latency budget allows, and leaves it only for the
@@ -80,13 +83,21 @@ export class GroupQueue {
 
 	/** Nothing more of this group will come. */
 	complete(gid: number): void {
-		const group = this.#groups.find((open) => open.gid === gid);
-		if (group) group.isComplete = true;
+		const at = this.#groups.findIndex((open) => open.gid === gid);
+		const group = this.#groups[at];
+		if (!group) return;
+		group.isComplete = true;
+		// Nothing of it is left to wait for its turn.
+		if (at > 0 && group.samples.length === 0) this.#groups.splice(at, 1);
 	}
 
-	/** Gives up the oldest group when the newest picture is further ahead than the budget, or the publisher went back in time. */
+	/**
+	 * Gives up the oldest group when the newest picture is further ahead than the budget, when the publisher went back in time, or when
+	 * there are too many groups.
+	 */
 	skip(): SkippedGroup | undefined {
 		const [active, ...newer] = this.#groups;
+		if (active && newer.length >= MAX_GROUPS) return this.#drop(active);
 		const times = newer.flatMap((group) => group.newestUs ?? []);
 		if (!active || times.length === 0) return undefined;
 		const newestUs = Math.max(...times);

@@ -9,6 +9,9 @@ export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObj
 /** Deepest nesting accepted from a peer: the hang catalog needs 6, recursion must stay far from the stack's end. */
 const MAX_JSON_DEPTH = 32;
 
+/** Most members accepted in one object: a patch copies those of the objects it changes. */
+const MAX_JSON_MEMBERS = 1024;
+
 /** What a peer sent is not the JSON document it should be. */
 export class JsonError extends Error {
 	override readonly name = "JsonError";
@@ -34,7 +37,7 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject {
  * Applies an RFC 7396 merge patch and returns the new document, whose objects have no prototype; neither argument is changed.
  * Without a target the patch itself, freed of its `null`s, is the document.
  *
- * @throws {JsonError} when the patch nests deeper than {@link MAX_JSON_DEPTH}.
+ * @throws {JsonError} when the patch nests deeper than {@link MAX_JSON_DEPTH}, or an object gets more than {@link MAX_JSON_MEMBERS} members.
  */
 export function mergePatch(target: JsonObject | undefined, patch: JsonObject): JsonObject {
 	return mergeObject(target, patch, 0);
@@ -60,6 +63,9 @@ function mergeObject(target: JsonValue | undefined, patch: JsonObject, depth: nu
 		if (value === null || value === undefined) delete merged[key];
 		else merged[key] = isPlain(value) ? mergeObject(merged[key], value, depth + 1) : bounded(value, depth + 1);
 	}
+	const members = Object.keys(merged).length;
+	if (members > MAX_JSON_MEMBERS)
+		throw new JsonError(`an object with ${members} members, at most ${MAX_JSON_MEMBERS} are accepted`);
 	return merged;
 }
 

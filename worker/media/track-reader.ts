@@ -1,4 +1,5 @@
 import type { CoreApi, Handle } from "../core/api.ts";
+import { asErrorData } from "../failure.ts";
 import type { ErrorData } from "../protocol/error.ts";
 import type { SubscriptionData } from "../protocol/model.ts";
 import { readBatch } from "../rpc/batch.ts";
@@ -89,10 +90,20 @@ export class TrackReader {
 		queueMicrotask(() => {
 			this.#isScheduled = false;
 			if (this.#isClosed) return;
-			for (const buffer of this.#batches.splice(0)) this.#read(buffer);
-			if (!this.#isClosed) this.#events.idle();
-			if (!this.#isClosed && this.#ended) this.#events.end(this.#ended.error);
+			try {
+				this.#work();
+			} catch (error) {
+				// What fails here is this track's affair, not the worker's.
+				this.close();
+				this.#events.end(asErrorData(error));
+			}
 		});
+	}
+
+	#work(): void {
+		for (const buffer of this.#batches.splice(0)) this.#read(buffer);
+		if (!this.#isClosed) this.#events.idle();
+		if (!this.#isClosed && this.#ended) this.#events.end(this.#ended.error);
 	}
 
 	#read(buffer: ArrayBuffer): void {

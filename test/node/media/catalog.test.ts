@@ -101,10 +101,11 @@ describe("catalog", () => {
 		["text", "not an object"],
 		[{}, "no codec"],
 		[{ codec: "a".repeat(200) }, "codec string too long"],
-		[{ ...avc, description: "0x01" }, "description is not a hex string"],
-		[{ ...avc, description: "012" }, "description is not a hex string"],
+		[{ ...avc, description: "0x01" }, "description is neither hex nor base64"],
+		[{ ...avc, description: "012" }, "description is neither hex nor base64"],
 		[{ ...avc, broadcast: 3 }, "broadcast is not a path"],
-		[{ ...avc, container: "legacy" }, "container is not an object"],
+		[{ ...avc, container: 3 }, "container is not an object"],
+		[{ ...avc, container: "cmaf" }, "cmaf container without init"],
 		[{ ...avc, container: { kind: "cmaf", init: "*" } }, "cmaf init is not base64"],
 		[{ ...avc, codedWidth: 8193, codedHeight: 2 }, "8193 pixels on one side, at most 8192 are accepted"],
 	])("rejects rendition %j alone", (config, reason) => {
@@ -113,11 +114,34 @@ describe("catalog", () => {
 		expect(catalog.rejected).toEqual([{ section: "video", name: "bad", reason }]);
 	});
 
-	it("refuses more renditions than its limit as a whole", () => {
-		const renditions = Object.fromEntries(Array.from({ length: MAX_RENDITIONS + 1 }, (_, i) => [`v${i}`, avc]));
-		expect(() => parse({ video: { renditions } })).toThrow(CatalogError);
-		delete renditions.v0;
-		expect(parse({ video: { renditions } }).video.size).toBe(MAX_RENDITIONS);
+	it("rejects the renditions beyond its limit, and counts no captions", () => {
+		const renditions = Object.fromEntries(Array.from({ length: MAX_RENDITIONS + 1 }, (_, i) => [`v${i}`, { ...avc }]));
+		const catalog = parse({ video: { renditions }, text: { renditions: { en: {} } } });
+		expect(catalog.video.size).toBe(MAX_RENDITIONS);
+		expect(catalog.rejected).toEqual([
+			{ section: "video", name: `v${MAX_RENDITIONS}`, reason: `one of more than ${MAX_RENDITIONS} renditions` },
+		]);
+	});
+
+	it("takes a container by its name alone, and a description in base64", () => {
+		const config = { ...avc, container: "legacy", description: "AULADf/h" };
+		const rendition = parse({ video: { renditions: { v: config } } }).video.get("v");
+		expect(rendition?.container).toEqual({ kind: "legacy" });
+		expect(rendition?.description).toEqual(new Uint8Array([1, 66, 192, 13, 255, 225]));
+	});
+
+	it("reads again only what a patch has changed", () => {
+		const reader = new CatalogReader();
+		const renditions = { a: { ...avc, description: "00".repeat(200_000) }, b: avc };
+		const first = reader.frame(0, 0, bytes(JSON.stringify({ video: { renditions } })));
+		const second = reader.frame(0, 1, bytes(JSON.stringify({ video: { renditions: { b: { bitrate: 5 } } } })));
+		expect(second?.video.get("a")).toBe(first?.video.get("a"));
+		expect(second?.video.get("b")).toMatchObject({ bitrate: 5 });
+	});
+
+	it("refuses an object with more members than a patch may copy", () => {
+		const many = Object.fromEntries(Array.from({ length: 1025 }, (_, i) => [`x${i}`, 1]));
+		expect(() => parse(many)).toThrow(JsonError);
 	});
 
 	it("treats __proto__ and constructor as ordinary names", () => {
@@ -174,12 +198,15 @@ describe("catalog track", () => {
 
 	it("throws on a bad document once, ignores the rest of its group, and recovers at the next", () => {
 		const reader = new CatalogReader();
-		for (const bad of ["", "[]", "{", "null", `${'{"a":'.repeat(40)}1${"}".repeat(40)}`])
+		for (const bad of ["[]", "{", "null", `${'{"a":'.repeat(40)}1${"}".repeat(40)}`])
 			expect(() => new CatalogReader().frame(0, 0, bytes(bad)), bad).toThrow(JsonError);
 		expect(() => new CatalogReader().frame(0, 0, new Uint8Array([0xff, 0xfe]))).toThrow(JsonError);
 		expect(() => reader.frame(1, 0, bytes("nope"))).toThrow(JsonError);
 		expect(reader.frame(1, 1, bytes("{}"))).toBeUndefined();
 		expect(reader.frame(2, 0, bytes("{}"))).toBeDefined();
+		// An empty frame says nothing.
+		expect(reader.frame(2, 1, bytes(""))).toBeUndefined();
+		expect(reader.frame(2, 2, bytes("{}"))).toBeDefined();
 	});
 
 	it("bounds one frame, and what patches can add up to", () => {
@@ -190,7 +217,10 @@ describe("catalog track", () => {
 		// Replacing a member does not grow the document, adding one does.
 		expect(reader.frame(0, 1, bytes(JSON.stringify({ a: half })))).toBeDefined();
 		expect(reader.frame(0, 2, bytes(JSON.stringify({ a: half })))).toBeDefined();
-		expect(() => reader.frame(0, 3, bytes(JSON.stringify({ b: half })))).toThrow(CatalogError);
+		// What was received is measured once for as many bytes as a document may have.
+		expect(() => {
+			for (let index = 3; index < 6; index++) reader.frame(0, index, bytes(JSON.stringify({ [`b${index}`]: half })));
+		}).toThrow(CatalogError);
 	});
 
 	it("says of a track what it holds and nothing of how it travels", () => {

@@ -123,12 +123,142 @@ describe("cmaf fragments", () => {
 		}
 	});
 
-	it("ignores fragments of another track", () => {
+	it("takes a fragment's only track for its own, and ignores others beside it", () => {
 		const { init, frames } = fixture("h264");
 		const frame = frames[0]?.slice();
 		if (!frame) throw new Error("fixture without fragments");
 		const tfhd = boxAt(boxAt(frame, "moof", "traf").body, "tfhd");
 		new DataView(tfhd.body.buffer, tfhd.body.byteOffset).setUint32(4, 9);
-		expect(new CmafDemuxer(init).samples(frame)).toEqual([]);
+		expect(new CmafDemuxer(init).samples(frame)).toHaveLength(1);
+		const both = concat(box("moof", traf(9), traf(1)), box("mdat", [7]));
+		expect(new CmafDemuxer(vp8).samples(both)).toHaveLength(1);
+	});
+});
+
+const u32 = (value: number) => [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
+const zeros = (count: number) => new Array<number>(count).fill(0);
+const concat = (...parts: number[][]) => new Uint8Array(parts.flat());
+
+function box(type: string, ...body: number[][]): number[] {
+	const bytes = body.flat();
+	return [...u32(bytes.length + 8), ...[...type].map((char) => char.charCodeAt(0)), ...bytes];
+}
+
+const track = (id: number, handler: string, entry: number[]) =>
+	box(
+		"trak",
+		box("tkhd", u32(0), zeros(8), u32(id)),
+		box(
+			"mdia",
+			box("mdhd", u32(0), zeros(8), u32(1000)),
+			box(
+				"hdlr",
+				zeros(8),
+				[...handler].map((char) => char.charCodeAt(0)),
+			),
+			box("minf", box("stbl", box("stsd", zeros(8), entry))),
+		),
+	);
+
+const vp8 = concat(box("moov", track(1, "vide", box("vp08", zeros(78)))));
+/** One sample of a byte at the start of the payload. */
+const traf = (id: number, time = [box("tfdt", u32(0), u32(5))]) =>
+	box("traf", box("tfhd", u32(0x10), u32(id), u32(1)), ...time, box("trun", u32(0), u32(1)));
+
+describe("what packagers write", () => {
+	it("finds the video of an init segment with sound", () => {
+		const init = concat(
+			box("moov", track(1, "soun", box("mp4a", zeros(28))), track(2, "vide", box("vp08", zeros(78)))),
+		);
+		expect(parseCmafInit(init)).toMatchObject({ trackId: 2, format: "vp08" });
+	});
+
+	it("says that an encrypted track is", () => {
+		expect(() => parseCmafInit(concat(box("moov", track(1, "vide", box("encv", zeros(78))))))).toThrow(
+			/encrypted \(encv\)/,
+		);
+	});
+
+	it("takes zeros at the end of a sample entry for padding", () => {
+		const entry = box("avc1", zeros(78), box("avcC", [1, 66]), zeros(4));
+		expect(parseCmafInit(concat(box("moov", track(1, "vide", entry)))).description).toEqual(new Uint8Array([1, 66]));
+	});
+
+	it("goes on where the fragment before ended when one has no time", () => {
+		const timed = box(
+			"moof",
+			box(
+				"traf",
+				box("tfhd", u32(0x18), u32(1), u32(40), u32(1)),
+				box("tfdt", u32(0), u32(5)),
+				box("trun", u32(0), u32(1)),
+			),
+		);
+		const untimed = box("moof", traf(1, []));
+		const frame = concat(timed, box("mdat", [1]), untimed, box("mdat", [2]));
+		const samples = new CmafDemuxer(vp8).samples(frame);
+		expect(samples.map(({ timestampUs, data }) => [timestampUs, data[0]])).toEqual([
+			[5_000, 1],
+			[45_000, 2],
+		]);
+		expect(() => new CmafDemuxer(vp8).samples(concat(untimed, box("mdat", [2])))).toThrow(ContainerError);
+	});
+
+	it("reads a negative offset of a run of version 0 as one", () => {
+		const run = box("trun", u32(0x800), u32(1), u32(-2 >>> 0));
+		const frame = concat(
+			box("moof", box("traf", box("tfhd", u32(0x10), u32(1), u32(1)), box("tfdt", u32(0), u32(5)), run)),
+			box("mdat", [1]),
+		);
+		expect(new CmafDemuxer(vp8).samples(frame)[0]?.timestampUs).toBe(3_000);
+	});
+
+	it("refuses times beyond 2^53", () => {
+		const time = box("tfdt", u32(0x0100_0000), u32(0x8000_0000), u32(0));
+		expect(() => new CmafDemuxer(vp8).samples(concat(box("moof", traf(1, [time])), box("mdat", [1])))).toThrow(
+			ContainerError,
+		);
+	});
+});
+
+describe("what a frame may cost", () => {
+	it("reads twenty thousand fragments in one frame", () => {
+		const moof = box("moof", traf(1));
+		const frame = new Uint8Array(moof.length * 20_000 + 9);
+		for (let at = 0; at < 20_000; at++) frame.set(moof, at * moof.length);
+		frame.set(box("mdat", [1]), moof.length * 20_000);
+		expect(new CmafDemuxer(vp8).samples(frame)).toHaveLength(20_000);
+	});
+
+	it.each([
+		[
+			"empty samples",
+			(count: number) =>
+				box(
+					"moof",
+					box("traf", box("tfhd", u32(0), u32(1)), box("tfdt", u32(0), u32(0)), box("trun", u32(0), u32(count))),
+				),
+		],
+		[
+			"samples of the same byte",
+			(count: number) =>
+				box(
+					"moof",
+					box(
+						"traf",
+						box("tfhd", u32(0x10), u32(1), u32(0)),
+						box("tfdt", u32(0), u32(0)),
+						box("trun", u32(0), u32(count)),
+					),
+				),
+		],
+	])("counts %s of all fragments together, and takes no more than the frame has bytes", (_, fragment) => {
+		const [moof] = [fragment(40)];
+		const fine = concat(moof, box("mdat", zeros(40)));
+		expect(() => new CmafDemuxer(vp8).samples(fine)).not.toThrow();
+		const many = concat(...Array.from({ length: 400 }, () => fragment(60)), box("mdat", zeros(1)));
+		expect(() => new CmafDemuxer(vp8).samples(many)).not.toThrow();
+		const more = concat(...Array.from({ length: 400 }, () => fragment(120)), box("mdat", zeros(1)));
+		expect(() => new CmafDemuxer(vp8).samples(more)).toThrow(/more than \d+ samples/);
 	});
 });
