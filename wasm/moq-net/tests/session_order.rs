@@ -96,6 +96,27 @@ fn messages(from: u64, to: u64) -> Vec<String> {
 }
 
 #[test]
+fn a_reader_that_asked_for_the_newest_group_first_gets_a_burst_whole() {
+    for version in Version::ALL {
+        let chain = Chain::new(version, version, 2048);
+        let room = chain.publisher.create_broadcast(&path("room")).unwrap();
+        let track = room.create_track("v", None).unwrap();
+        let mut reader = chain.net.executor.run_until(async {
+            let origin = chain.viewer.consume();
+            let room = origin.announced_broadcast(&path("room")).await.unwrap();
+            let track = room.track("v").unwrap();
+            assert_eq!(track.newest().await.unwrap(), None, "{version}");
+            track.subscribe(page()).unwrap().await.unwrap()
+        });
+        // What the reader wants is still on its way: the publisher knows what the question wanted.
+        burst(&track, 0, 5);
+        track.finish().unwrap();
+        let got = read(&chain.net, &mut reader);
+        assert_eq!(got, messages(0, 5), "{version}");
+    }
+}
+
+#[test]
 fn a_burst_of_a_thousand_groups_arrives_whole_on_every_version() {
     for version in Version::ALL {
         for (streams, count) in [(2048, 1000), (3, 200)] {

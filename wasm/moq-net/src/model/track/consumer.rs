@@ -111,7 +111,10 @@ impl TrackConsumer {
         if over || (watched && known.is_some()) {
             return Ok(known);
         }
-        let subscriber = self.subscribe(None)?.await?;
+        let asked = Subscription::default()
+            .with_ordered(true)
+            .with_max_latency(EMPTY);
+        let subscriber = self.subscribe(asked)?.await?;
         let runtime = self.shared.runtime();
         // What is newer than what is known comes as soon as the publisher hears of the subscription.
         let wait = match known {
