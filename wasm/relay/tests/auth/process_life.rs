@@ -17,7 +17,14 @@ fn a_mistake_is_named_in_one_line_at_the_start() {
     let (ours, others) = (identity(), identity());
     let cert = directory.write("cert.pem", &ours.cert.pem());
     let wrong = directory.write("key.pem", &others.signing_key.serialize_pem());
-    let mismatch = ["--peer", "ws://127.0.0.1:1", "--dial-cert", &cert];
+    let mismatch = [
+        "--bind",
+        "127.0.0.1:0",
+        "--peer",
+        "ws://127.0.0.1:1",
+        "--dial-cert",
+        &cert,
+    ];
     for (arguments, says) in [
         (vec!["--bind", &taken], taken.as_str()),
         (vec!["--bind", "127.0.0.1:0", "--internal", &taken], &taken),

@@ -224,11 +224,18 @@ pub(crate) struct Flooder {
 impl Flooder {
     /// The code and the reason with which the relay let it go.
     pub(crate) async fn closed(&self) -> (u64, String) {
+        let close = self.end().await;
+        close.expect("the packet with the reason arrives")
+    }
+
+    /// The same; `None` when a client whose socket had no room left has lost that packet, and learns of its end by a stateless reset.
+    pub(crate) async fn end(&self) -> Option<(u64, String)> {
         match soon("the end", self.connection.closed()).await {
             quinn::ConnectionError::ApplicationClosed(close) => {
                 let reason = String::from_utf8_lossy(&close.reason).into_owned();
-                (close.error_code.into_inner(), reason)
+                Some((close.error_code.into_inner(), reason))
             }
+            quinn::ConnectionError::Reset => None,
             other => panic!("not closed by the relay: {other}"),
         }
     }
