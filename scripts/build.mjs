@@ -186,6 +186,7 @@ async function bundle(version) {
 		join(dist, `${name}.js`),
 		join(dist, `${name}.d.ts`),
 	]);
+	outputs.push(join(dist, "moq-worker.core.iife.js"), join(dist, "inline.d.ts"), join(dist, "ts5.6/index.d.ts"));
 	await step(
 		"bundle",
 		digest([...inputs, join(pkg, "core.js"), join(pkg, "core.d.ts")], version),
@@ -195,9 +196,38 @@ async function bundle(version) {
 			checkWorker(join(dist, "worker.js"), version);
 			// Nothing is imported from a worker; the entry has a type so that its URL can be resolved by name.
 			writeFileSync(join(dist, "worker.d.ts"), "export {};\n");
+			writeFileSync(join(dist, "inline.d.ts"), 'export * from "./index.js";\n');
+			oldTypes();
 		},
 	);
 }
+
+/** The same types for TypeScript before 5.7, whose byte arrays are not generic. */
+function oldTypes() {
+	mkdirSync(join(dist, "ts5.6"), { recursive: true });
+	for (const name of readdirSync(dist).filter((name) => name.endsWith(".d.ts"))) {
+		const text = readFileSync(join(dist, name), "utf8").replaceAll(/\bUint8Array<\w+>/g, "Uint8Array");
+		writeFileSync(join(dist, "ts5.6", name), text);
+	}
+}
+
+/** What carries worker and wasm inside, and the hashes of everything a page may load from elsewhere. */
+async function embedded() {
+	const names = ["inline.js", "moq-worker.iife.inline.js"];
+	const inputs = ["src", "worker", "rollup.config.mjs", "package-lock.json"].map((name) => join(root, name));
+	inputs.push(...["index.js", "worker.js", "core_bg.wasm"].map((name) => join(dist, name)));
+	const outputs = [...names, "integrity.json"].map((name) => join(dist, name));
+	await step("embedded", digest(inputs), outputs, async () => {
+		const rollup = join(root, "node_modules/rollup/dist/bin/rollup");
+		await run(process.execPath, [rollup, "-c", "--configPart", "embedded", "--silent"], { cwd: root });
+		const loaded = ["index.js", "media.js", "worker.js", "core_bg.wasm", "moq-worker.core.iife.js", ...names];
+		const hashes = loaded.map((name) => [name, integrity(readFileSync(join(dist, name)))]);
+		writeFileSync(join(dist, "integrity.json"), `${JSON.stringify(Object.fromEntries(hashes), null, "\t")}\n`);
+	});
+}
+
+/** As in the `integrity` attribute of a script. */
+const integrity = (bytes) => `sha384-${createHash("sha384").update(bytes).digest("base64")}`;
 
 /** The worker must stand alone and carry the version that the page will ask for. */
 function checkWorker(path, version) {
@@ -213,6 +243,7 @@ export async function build({ release = false } = {}) {
 	await core();
 	await shrink(release);
 	await bundle(version);
+	await embedded();
 	return version;
 }
 

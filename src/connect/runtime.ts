@@ -121,7 +121,7 @@ export function loadRuntime(options: RuntimeOptions = {}): Pending<Runtime> {
 async function load(options: RuntimeOptions, signal: AbortSignal): Promise<Runtime> {
 	const wasm = await wasmLocator(options.wasm);
 	signal.throwIfAborted();
-	const spawned = await spawnOrExplain(options);
+	const spawned = await spawnOrExplain(options, signal);
 	const control = new MessageChannel();
 	const { worker } = spawned;
 	let link: Link | undefined;
@@ -139,11 +139,11 @@ async function load(options: RuntimeOptions, signal: AbortSignal): Promise<Runti
 	return makeRuntime(link);
 }
 
-async function spawnOrExplain(options: RuntimeOptions): Promise<Spawned> {
+async function spawnOrExplain(options: RuntimeOptions, signal: AbortSignal): Promise<Spawned> {
 	try {
-		return await spawn(options.worker, options.name ?? "moq-worker");
+		return await spawn(options.worker, options.name ?? "moq-worker", signal);
 	} catch (error) {
-		if (error instanceof MoqError) throw error;
+		if (error instanceof MoqError || signal.aborted) throw error;
 		// SecurityError: cross-origin, or forbidden by policy; thrown at once, unlike a script that does not load.
 		const why = error instanceof Error ? error.message : String(error);
 		throw failure("worker-load", `the worker could not be created: ${why}`);

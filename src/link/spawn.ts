@@ -1,4 +1,6 @@
+import { START_DEADLINE_MS } from "../../worker/protocol/limits.ts";
 import { failure, usage } from "../handle/error.ts";
+import { embedded } from "./embedded.ts";
 import { trusted } from "./policy.ts";
 
 /** Where the worker comes from, when not from next to this file. A function may be called again for another role. */
@@ -15,9 +17,9 @@ export interface Spawned {
 
 /**
  * Start a worker. Cross-origin scripts cannot be workers: their text is fetched and started from a blob.
- * @throws WorkerLoadError naming what was tried.
+ * @throws WorkerLoadError naming what was tried, or the signal's reason.
  */
-export async function spawn(source: WorkerSource | undefined, name: string): Promise<Spawned> {
+export async function spawn(source: WorkerSource | undefined, name: string, signal: AbortSignal): Promise<Spawned> {
 	if (source instanceof Worker) return { worker: source, origin: "the Worker given as option", started: nothing };
 	if (typeof source === "function") {
 		const worker = source();
@@ -30,36 +32,60 @@ export async function spawn(source: WorkerSource | undefined, name: string): Pro
 			const worker = trusted(() => new Worker(url, { type: "module", name }));
 			return { worker, origin: url.href, started: nothing };
 		}
-		return await fromText(url, name);
+		return fromText(await download(url, signal), name, `${url.href} (through a blob)`);
 	}
-	const url = new URL(import.meta.url);
+	return embedded ? fromText(embedded.worker, name, "this file itself") : await beside(name, signal);
+}
+
+/** The worker that lies next to this file. */
+async function beside(name: string, signal: AbortSignal): Promise<Spawned> {
+	// Bundlers follow this as the address of a plain file; some of them turn it into a path.
+	const url = new URL(new URL("./worker.js", import.meta.url), location.href);
 	if (url.origin !== location.origin && url.protocol !== "file:") {
-		return await fromText(new URL("./worker.js", url), name);
+		return fromText(await download(url, signal), name, `${url.href} (through a blob)`);
 	}
 	// One expression, all literal and without a name: this is what every bundler recognises and rewrites.
 	const worker = trusted(() => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }));
-	return { worker, origin: new URL("./worker.js", url).href, started: nothing };
+	return { worker, origin: url.href, started: nothing };
 }
 
 function nothing(): void {
 	// Nothing was made for the start alone.
 }
 
-/** Needs only `connect-src` for the script and `worker-src blob:`; importing the address from a blob would need more. */
-async function fromText(url: URL, name: string): Promise<Spawned> {
-	let text: string;
+/** Needs `connect-src` for the script, and its origin has to allow it; importing the address from a blob would need more. */
+async function download(url: URL, signal: AbortSignal): Promise<string> {
+	const late = new AbortController();
+	const abort = () => late.abort(signal.reason);
+	const timer = setTimeout(
+		() => late.abort(new Error(`no answer within ${START_DEADLINE_MS / 1000} s`)),
+		START_DEADLINE_MS,
+	);
+	signal.addEventListener("abort", abort, { once: true });
+	if (signal.aborted) abort();
 	try {
-		const response = await fetch(url);
+		const response = await fetch(url, { signal: late.signal });
 		if (!response.ok) throw new Error(`status ${response.status}`);
-		text = await response.text();
+		return await response.text();
 	} catch (error) {
+		if (signal.aborted) throw signal.reason;
 		const why = error instanceof Error ? error.message : String(error);
 		const message =
 			`the worker is on another origin and could not be fetched from ${url.href}: ${why} ` +
 			"(that origin has to allow it, and so does connect-src of this page's content security policy)";
 		throw failure("worker-load", message);
+	} finally {
+		clearTimeout(timer);
+		signal.removeEventListener("abort", abort);
+	}
+}
+
+/** Needs `worker-src blob:`, or `data:` in a frame without an origin, where a worker from a blob has no WebTransport. */
+function fromText(text: string, name: string, origin: string): Spawned {
+	const make = (url: string) => trusted(() => new Worker(url, { type: "module", name }));
+	if (location.origin === "null" || self.origin === "null") {
+		return { worker: make(`data:text/javascript,${encodeURIComponent(text)}`), origin, started: nothing };
 	}
 	const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-	const worker = trusted(() => new Worker(blob, { type: "module", name }));
-	return { worker, origin: `${url.href} (through a blob)`, started: () => URL.revokeObjectURL(blob) };
+	return { worker: make(blob), origin, started: () => URL.revokeObjectURL(blob) };
 }

@@ -10,6 +10,10 @@ const LOAD_CAUSES =
 	"the file is not there or is not JavaScript (a dev server that pre-bundles moves it), " +
 	"it is on another origin, or the content security policy forbids it";
 
+/** Of a page that sends Cross-Origin-Embedder-Policy, browsers take no worker that does not send it as well. */
+const ISOLATED =
+	"this page is cross-origin isolated, and the response of the worker needs the same Cross-Origin-Embedder-Policy";
+
 /**
  * Bring a worker up: wait for `ready`, compare versions, send `init`, wait for `started`.
  *
@@ -53,6 +57,8 @@ export function startWorker(
 			} else fail(error);
 		};
 		signal.addEventListener("abort", abort, { once: true });
+		// The worker may have come too late.
+		if (signal.aborted) return abort();
 
 		worker.onmessage = ({ data }: MessageEvent<BootMessage>) => {
 			switch (data.type) {
@@ -90,7 +96,8 @@ export function startWorker(
 				const what = `the worker could not be loaded from ${origin}`;
 				// The browser says what the policy forbids apart from that, and maybe later.
 				setTimeout(() => {
-					const why = policy.remedy() ?? `usual causes: ${LOAD_CAUSES}`;
+					const isolated = globalThis.crossOriginIsolated ? `${ISOLATED}; other ` : "";
+					const why = policy.remedy() ?? `${isolated}usual causes: ${LOAD_CAUSES}`;
 					fail(failure("worker-load", `${what}${detail || `; ${why}`}`));
 				});
 				return;

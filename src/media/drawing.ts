@@ -86,7 +86,7 @@ export function startDrawing(
 		told.failed(error instanceof MoqError ? error : failure("worker-load", message));
 	};
 	const start = async (): Promise<void> => {
-		const spawned = await spawn(source, "moq-worker render");
+		const spawned = await spawn(source, "moq-worker render", signal);
 		signal.addEventListener("abort", () => spawned.worker.terminate());
 		if (signal.aborted) {
 			spawned.worker.terminate();

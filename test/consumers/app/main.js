@@ -1,0 +1,4 @@
+import * as moq from "moq-worker";
+import { report } from "./round-trip.js";
+
+report(moq);
