@@ -30,6 +30,7 @@ export {
 	CancelledError,
 	ClosedError,
 	DroppedError,
+	isMoqError,
 	MoqError,
 	NotFoundError,
 	ProtocolError,

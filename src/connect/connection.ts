@@ -27,6 +27,7 @@ import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "../model/b
 import type { DynamicHandler } from "../model/dynamic.ts";
 import type { Origin } from "../model/origin.ts";
 import { onReturn } from "./page-return.ts";
+import type { Runtime } from "./runtime.ts";
 import { askToken, type Token } from "./token.ts";
 
 /** Session codes below belong to the protocol. */
@@ -53,6 +54,8 @@ export interface ConnectionEventMap {
 	warning: MoqError;
 	/** The connection was lost, or another dial failed, and there will be another one. */
 	reconnecting: Reconnecting;
+	/** The connection has followed its relay to this address, without token and query. */
+	urlchange: string;
 	/** The peer asks us to move to this address (empty: to the same one). The connection follows by itself where it may. */
 	goaway: { uri: string };
 	/** The connection is at its end, with the cause. A close by either side is no error. */
@@ -68,6 +71,7 @@ export function originOf(connection: Connection, half: "publish" | "consume"): A
 /** The outcome of a connect on its way, in the worker and here. */
 interface Made {
 	anchor: Anchor;
+	runtime: Runtime;
 	port: MessagePort;
 	url: string;
 	publish: Origin;
@@ -82,12 +86,14 @@ interface Made {
 export let openConnection: (
 	link: Link,
 	dial: DialData,
-	by: { publish: Origin; consume: Origin; own: Origin | undefined; token?: Token | undefined },
+	by: { runtime: Runtime; publish: Origin; consume: Origin; own: Origin | undefined; token?: Token | undefined },
 	options: WaitOptions | undefined,
 ) => Pending<Connection>;
 
 /** One way to a relay. Listen to "statechange" and "error". */
 export class Connection extends TypedEventTarget<ConnectionEventMap> {
+	/** The worker that carries it. */
+	readonly runtime: Runtime;
 	/** Offered to the peer. */
 	readonly publish: Origin;
 	/** Filled by the peer. */
@@ -112,13 +118,14 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	/** What this side closed it with. */
 	#said: Pick<CloseInfo, "code" | "reason"> = {};
 
-	private constructor({ anchor, port, url, publish, consume, own, connected, token }: Made) {
+	private constructor({ anchor, runtime, port, url, publish, consume, own, connected, token }: Made) {
 		super();
 		this.#port = port;
 		this.#token = token;
 		this.#anchor = anchor;
 		this.#url = url;
 		this.#connected = connected;
+		this.runtime = runtime;
 		this.publish = publish;
 		this.consume = consume;
 		this.closed = quiet(
@@ -195,8 +202,8 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 		return this.#connected.transport;
 	}
 
-	/** Why the other transport lost, when both were tried. */
-	get lost(): string | undefined {
+	/** Why it is not the other transport, when both were tried. */
+	get fallbackReason(): string | undefined {
 		return this.#connected.lost;
 	}
 
@@ -280,8 +287,11 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 				return;
 			}
 			case "moved":
-				this.#url = event.url;
 				this.#connected = event.connected;
+				if (this.#url !== event.url) {
+					this.#url = event.url;
+					this.emit("urlchange", event.url);
+				}
 				this.#become("connected");
 				return;
 			case "unheard":

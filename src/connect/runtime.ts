@@ -1,6 +1,6 @@
 import type { DialData, WorkerStats } from "../../worker/protocol/control.ts";
 import { BUILD_VERSION } from "../../worker/protocol/version.ts";
-import { asyncDisposeBy } from "../handle/dispose.ts";
+import { asyncDisposeBy, tag } from "../handle/dispose.ts";
 import { failure, MoqError, usage } from "../handle/error.ts";
 import { Pending, running, type WaitOptions } from "../handle/pending.ts";
 import { Link } from "../link/link.ts";
@@ -95,7 +95,12 @@ export class Runtime {
 		try {
 			const addressed = asked === undefined ? dial : withToken(dial, asked);
 			const { token } = options;
-			return await openConnection(this.#link, addressed, { publish, consume, own: shared, token }, { signal });
+			return await openConnection(
+				this.#link,
+				addressed,
+				{ runtime: this, publish, consume, own: shared, token },
+				{ signal },
+			);
 		} catch (error) {
 			shared?.close();
 			throw error;
@@ -150,4 +155,5 @@ async function spawnOrExplain(options: RuntimeOptions, signal: AbortSignal): Pro
 	}
 }
 
+tag(Runtime, "Runtime");
 asyncDisposeBy(Runtime, "close");

@@ -17,7 +17,12 @@ export function asyncDisposeBy<Method extends string>(type: With<Method, unknown
 	});
 }
 
-function define(type: { prototype: object }, symbol: symbol | undefined, value: () => unknown): void {
+/** Names a class whose objects are no EventTargets: frameworks that wrap plain objects leave alone what has a name, and private members need that. */
+export function tag(type: { prototype: object }, name: string): void {
+	define(type, Symbol.toStringTag, name);
+}
+
+function define(type: { prototype: object }, symbol: symbol | undefined, value: unknown): void {
 	if (symbol === undefined) return;
 	Object.defineProperty(type.prototype, symbol, { value, configurable: true, writable: true });
 }

@@ -45,6 +45,11 @@ export class MoqError extends Error {
 	}
 }
 
+/** Whether this is an error of this library, whichever copy of it made it: `instanceof` knows only its own. */
+export function isMoqError(error: unknown): error is MoqError {
+	return error instanceof Error && "kind" in error && "retryable" in error;
+}
+
 /** This side stopped it: `cancel()` or an aborted signal. Its `cause` is the reason that was given there. */
 export class CancelledError extends MoqError {
 	/** Name of the class, which stays as it is in minified code. */

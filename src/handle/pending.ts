@@ -1,9 +1,9 @@
 import { signal as signalOf } from "./argument.ts";
-import { asyncDisposeBy, disposeBy } from "./dispose.ts";
+import { asyncDisposeBy, disposeBy, tag } from "./dispose.ts";
 import { errorFromUnknown, failure, type MoqError } from "./error.ts";
 
 /** How far a {@link Pending} is. */
-export type PendingStatus = "pending" | "resolved" | "rejected" | "cancelled";
+export type PendingStatus = "pending" | "fulfilled" | "rejected";
 
 /** Options of every call that waits. */
 export interface WaitOptions {
@@ -37,13 +37,16 @@ interface Settle<T> {
 }
 
 /**
- * Something that waits, and can be withdrawn. Await it like a promise; every `then` gets the same object.
+ * Something that waits, and can be withdrawn. Await it like a promise; every `then` gets the same object. It is what React's `use` takes, as
+ * long as the caller keeps it: one that is made while rendering is another one each time.
  *
  * A pending that is rejected or cancelled and never awaited raises no unhandled rejection.
  */
 export class Pending<T> implements PromiseLike<T> {
 	readonly #promise: Promise<T>;
 	#status: PendingStatus = "pending";
+	#value: T | undefined;
+	#reason: unknown;
 	#withdraw: (() => void) | undefined;
 	#settle: Settle<T> | undefined;
 	#unlisten: (() => void) | undefined;
@@ -57,12 +60,12 @@ export class Pending<T> implements PromiseLike<T> {
 		try {
 			const signal = signalOf(options);
 			if (signal?.aborted) {
-				this.#finish("cancelled")?.reject(abortion(signal));
+				this.#reject(abortion(signal));
 				return;
 			}
 			const withdraw = start(
-				(value) => this.#finish("resolved")?.resolve(value),
-				(error) => this.#finish("rejected")?.reject(error),
+				(value) => this.#fulfil(value),
+				(error) => this.#reject(error),
 			);
 			if (this.#status !== "pending") return;
 			this.#withdraw = withdraw;
@@ -71,7 +74,7 @@ export class Pending<T> implements PromiseLike<T> {
 			signal.addEventListener("abort", abort, { once: true });
 			this.#unlisten = () => signal.removeEventListener("abort", abort);
 		} catch (error) {
-			this.#finish("rejected")?.reject(errorFromUnknown(error));
+			this.#reject(errorFromUnknown(error));
 		}
 	}
 
@@ -86,9 +89,19 @@ export class Pending<T> implements PromiseLike<T> {
 		}
 	}
 
-	/** Without awaiting; up to date before any `then` callback runs. */
+	/** Without awaiting; up to date before any `then` callback runs. One that was cancelled is rejected. */
 	get status(): PendingStatus {
 		return this.#status;
+	}
+
+	/** What it was fulfilled with. */
+	get value(): T | undefined {
+		return this.#value;
+	}
+
+	/** Why it was rejected: a {@link MoqError}. */
+	get reason(): unknown {
+		return this.#reason;
 	}
 
 	/**
@@ -127,10 +140,25 @@ export class Pending<T> implements PromiseLike<T> {
 
 	#abandon(reason: unknown): void {
 		const withdraw = this.#withdraw;
-		const settle = this.#finish("cancelled");
+		const settle = this.#finish("rejected");
 		if (!settle) return;
 		withdraw?.();
+		this.#reason = reason;
 		settle.reject(reason);
+	}
+
+	#fulfil(value: T): void {
+		const settle = this.#finish("fulfilled");
+		if (!settle) return;
+		this.#value = value;
+		settle.resolve(value);
+	}
+
+	#reject(error: unknown): void {
+		const settle = this.#finish("rejected");
+		if (!settle) return;
+		this.#reason = error;
+		settle.reject(error);
 	}
 
 	/** The one transition. Returns the resolvers to the first caller only. */
@@ -146,6 +174,7 @@ export class Pending<T> implements PromiseLike<T> {
 	}
 }
 
+tag(Pending, "Pending");
 disposeBy(Pending, "cancel");
 asyncDisposeBy(Pending, "cancel");
 

@@ -83,7 +83,8 @@ export class Player extends TypedEventTarget<PlayerEventMap> {
 		super();
 		record("the options", options);
 		this.broadcast = text("broadcast", options.broadcast);
-		if (!(options.canvas instanceof HTMLCanvasElement)) throw usage("canvas must be a canvas element");
+		// It may belong to another document, such as that of a frame.
+		if (!String(options.canvas).includes("HTMLCanvasElement")) throw usage("canvas must be a canvas element");
 		const rendition = options.rendition === undefined ? {} : { rendition: text("rendition", options.rendition) };
 		const source = originOf(options.connection, "consume");
 		const { link, id: origin } = source;

@@ -1,4 +1,4 @@
-import { disposeBy } from "../handle/dispose.ts";
+import { disposeBy, tag } from "../handle/dispose.ts";
 import type { FrameWriter } from "../write/frame-writer.ts";
 import type { FrameData, WriteOptions } from "./payload.ts";
 
@@ -55,4 +55,5 @@ export class FrameProducer {
 	declare [Symbol.dispose]: () => void;
 }
 
+tag(FrameProducer, "FrameProducer");
 disposeBy(FrameProducer, "close");

@@ -1,4 +1,7 @@
-const decoder = new TextDecoder();
+import { tag } from "../handle/dispose.ts";
+
+/** A byte order mark is part of the text. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Bytes as they were received. The payload is looked at where it arrived: nothing is copied until asked for. */
 export abstract class Payload {
@@ -68,3 +71,5 @@ export class Datagram extends Payload {
 		this.sequence = sequence;
 	}
 }
+
+tag(Payload, "Payload");

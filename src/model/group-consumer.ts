@@ -1,7 +1,7 @@
 import type { Anchor } from "../handle/anchor.ts";
 import * as argument from "../handle/argument.ts";
 import { inUse } from "../handle/collected.ts";
-import { disposeBy } from "../handle/dispose.ts";
+import { disposeBy, tag } from "../handle/dispose.ts";
 import { iteration } from "../handle/iteration.ts";
 import { Pending, type WaitOptions } from "../handle/pending.ts";
 import { quiet } from "../handle/quiet.ts";
@@ -86,4 +86,5 @@ export class GroupConsumer {
 	}
 }
 
+tag(GroupConsumer, "GroupConsumer");
 disposeBy(GroupConsumer, "close");

@@ -14,6 +14,11 @@ export interface WriteOptions {
 
 const encoder = new TextEncoder();
 
+/** Also one of another realm, such as a frame's. */
+function isBuffer(value: unknown): value is ArrayBuffer {
+	return Object.prototype.toString.call(value) === "[object ArrayBuffer]";
+}
+
 /**
  * The bytes of a frame in a buffer of our own. `admit` throws when there are too many of them: then nothing was copied, and what was to
  * be handed over still belongs to the caller.
@@ -25,14 +30,14 @@ export function payload(data: FrameData, options: WriteOptions, admit: (bytes: n
 		return text;
 	}
 	const isView = ArrayBuffer.isView(data);
-	if (!isView && !(data instanceof ArrayBuffer)) throw usage("data must be a string, an ArrayBuffer or a view of one");
+	if (!isView && !isBuffer(data)) throw usage("data must be a string, an ArrayBuffer or a view of one");
 	const { byteLength } = data;
 	admit(byteLength);
 	const buffer = isView ? data.buffer : data;
 	const offset = isView ? data.byteOffset : 0;
 	try {
 		// A shared buffer cannot be detached; its bytes could change under us.
-		const isMoved = options?.transfer && buffer instanceof ArrayBuffer;
+		const isMoved = options?.transfer && isBuffer(buffer);
 		const bytes = new Uint8Array(buffer, offset, byteLength);
 		if (!isMoved) return bytes.slice();
 		// Now, and not with the message: what the caller does to the buffer meanwhile must not harm the message.

@@ -90,6 +90,6 @@ function movables(args: object): Transferable[] {
 }
 
 function isMovable(value: unknown): value is MessagePort | OffscreenCanvas {
-	// Older engines have no OffscreenCanvas, and play nothing; everything else works there.
-	return value instanceof MessagePort || (typeof OffscreenCanvas === "function" && value instanceof OffscreenCanvas);
+	// By name: the canvas may be of another realm, and older engines have none.
+	return value instanceof MessagePort || Object.prototype.toString.call(value) === "[object OffscreenCanvas]";
 }

@@ -25,7 +25,7 @@ test("it connects over WebSocket, and says why not over WebTransport", async () 
 		${REFUSED}
 		const connection = await moq.connect(args.url, { token: args.token });
 		const wt = await refused(() => moq.connect(args.url, { token: args.token, transport: "webtransport" }));
-		return { isSecure: isSecureContext, transport: connection.transport, lost: connection.lost, wt };
+		return { isSecure: isSecureContext, transport: connection.transport, lost: connection.fallbackReason, wt };
 	`;
 	expect(await commands.runInBrowser(browser, program, await relay())).toEqual({
 		isSecure: false,

@@ -136,7 +136,7 @@ test("requesting an unannounced path is not found after a round trip, and waitin
 	const found = origin.waitForBroadcast("later");
 	origin.createBroadcast("later");
 	expect((await found).path).toBe("later");
-	expect(waiting.status).toBe("cancelled");
+	expect(waiting.status).toBe("rejected");
 });
 
 test("an unknown track and a taken name are refused on the handle and on what follows", async () => {

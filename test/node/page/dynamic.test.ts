@@ -82,7 +82,7 @@ test("two requests for one path are one for the handler, and cancelling one leav
 	first.cancel();
 	request.accept();
 	expect((await second).path).toBe("a");
-	expect(first.status).toBe("cancelled");
+	expect(first.status).toBe("rejected");
 	expect(another.status).toBe("pending");
 	another.cancel();
 });

@@ -290,7 +290,7 @@ test("a connection that is lost says so once, by event and by closed", async () 
 	const call = await page.next<{ port: MessagePort }>("connect");
 	call.resolve({ version: "moq-lite-05", transport: "websocket", lost: "no UDP" });
 	const connection = await connecting;
-	expect(connection.lost).toBe("no UDP");
+	expect(connection.fallbackReason).toBe("no UDP");
 	const events: string[] = [];
 	connection.addEventListener("statechange", ({ detail }) => events.push(detail));
 	connection.addEventListener("error", ({ detail }) => events.push(detail.kind));

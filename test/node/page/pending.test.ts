@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { CancelledError, TimeoutError, UsageError } from "../../../src/handle/error.ts";
+import { CancelledError, isMoqError, TimeoutError, UsageError } from "../../../src/handle/error.ts";
 import { Pending } from "../../../src/handle/pending.ts";
 
 test("awaiting, then twice and Promise.all all give the same object", async () => {
@@ -21,7 +21,27 @@ test("the status is up to date before a then callback runs", async () => {
 		return undefined;
 	});
 	expect(pending.status).toBe("pending");
-	expect(await pending.then(() => pending.status)).toBe("resolved");
+	expect(await pending.then(() => pending.status)).toBe("fulfilled");
+});
+
+test("what it settled with can be read, as React's use does", async () => {
+	const good = new Pending<number>((resolve) => {
+		resolve(7);
+		return undefined;
+	});
+	expect([good.status, good.value, good.reason]).toEqual(["fulfilled", 7, undefined]);
+	const error = new UsageError({ kind: "usage", message: "no" });
+	const bad = new Pending<number>((_, reject) => {
+		reject(error);
+		return undefined;
+	});
+	expect([bad.status, bad.value, bad.reason]).toEqual(["rejected", undefined, error]);
+	const given = new Pending<number>(() => () => undefined);
+	given.cancel();
+	expect(given.reason).toBeInstanceOf(CancelledError);
+	expect([isMoqError(given.reason), isMoqError(new Error("x")), isMoqError("x")]).toEqual([true, false, false]);
+	expect(String(good)).toBe("[object Pending]");
+	await expect(Promise.allSettled([good, bad, given])).resolves.toHaveLength(3);
 });
 
 test("cancelling withdraws in the same turn, once, and rejects with the reason as cause", async () => {
@@ -29,7 +49,7 @@ test("cancelling withdraws in the same turn, once, and rejects with the reason a
 	const pending = new Pending<number>(() => withdraw);
 	pending.cancel("no longer shown");
 	expect(withdraw).toHaveBeenCalledOnce();
-	expect(pending.status).toBe("cancelled");
+	expect(pending.status).toBe("rejected");
 	pending.cancel();
 	expect(withdraw).toHaveBeenCalledOnce();
 	const error = await pending.catch((reason: unknown) => reason);
@@ -44,7 +64,7 @@ test("cancelling a settled pending changes nothing", async () => {
 		return withdraw;
 	});
 	pending.cancel();
-	expect(pending.status).toBe("resolved");
+	expect(pending.status).toBe("fulfilled");
 	expect(withdraw).not.toHaveBeenCalled();
 	expect(await pending).toBe(7);
 });
@@ -55,13 +75,13 @@ test("an aborted signal cancels with its own reason, also when it was aborted be
 	const pending = new Pending<number>(() => withdraw, { signal: controller.signal });
 	const reason = new Error("navigated away");
 	controller.abort(reason);
-	expect(pending.status).toBe("cancelled");
+	expect(pending.status).toBe("rejected");
 	expect(withdraw).toHaveBeenCalledOnce();
 	await expect(pending).rejects.toMatchObject({ kind: "cancelled", cause: reason });
 
 	const start = vi.fn();
 	const late = new Pending<number>(start, { signal: controller.signal });
-	expect(late.status).toBe("cancelled");
+	expect(late.status).toBe("rejected");
 	expect(start).not.toHaveBeenCalled();
 	await expect(late).rejects.toMatchObject({ kind: "cancelled", cause: reason });
 });
@@ -125,5 +145,5 @@ test("leaving the scope of using cancels", () => {
 	const pending = new Pending(() => withdraw);
 	pending[Symbol.dispose]();
 	expect(withdraw).toHaveBeenCalledOnce();
-	expect(pending.status).toBe("cancelled");
+	expect(pending.status).toBe("rejected");
 });

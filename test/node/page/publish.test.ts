@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ClosedError, type MoqError, UsageError } from "../../../src/handle/error.ts";
 import type { BroadcastProducer } from "../../../src/model/broadcast-producer.ts";
@@ -185,6 +186,17 @@ test("a refused group rejects its own closed and leaves the track alone", async 
 	expect(() => group.writeFrame("x")).toThrow("group 4 exists");
 	track.writeFrame("still fine");
 	expect(track.latest).toBe(5);
+});
+
+test("a buffer of another realm is a buffer", async () => {
+	const { track, steps } = await created();
+	track.writeFrame(runInNewContext("new Uint8Array([1, 2, 3]).buffer"));
+	track.writeFrame(runInNewContext("new Uint8Array([4, 5]).buffer"), undefined, { transfer: true });
+	const written = (await steps()).flatMap((step) => (step.type === "frame" ? [[...step.data]] : []));
+	expect(written).toEqual([
+		[1, 2, 3],
+		[4, 5],
+	]);
 });
 
 test("a refusal of what has no handle any more is a warning of the track", async () => {

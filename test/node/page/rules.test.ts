@@ -138,14 +138,14 @@ test("every call that waits takes a signal: aborting it cancels in the same turn
 	const all = await world();
 	for (const { handle, name, call } of calls) {
 		const reason = new Error("navigated away");
-		expect(call(all, { signal: AbortSignal.abort(reason) }).status, `${handle}.${name}`).toBe("cancelled");
+		expect(call(all, { signal: AbortSignal.abort(reason) }).status, `${handle}.${name}`).toBe("rejected");
 		const controller = new AbortController();
 		const pending = call(all, { signal: controller.signal });
 		// What the page knows already, like whether somebody holds a track, needs no waiting.
-		if (pending.status === "resolved") continue;
+		if (pending.status === "fulfilled") continue;
 		expect(pending.status, `${handle}.${name}`).toBe("pending");
 		controller.abort(reason);
-		expect(pending.status, `${handle}.${name}`).toBe("cancelled");
+		expect(pending.status, `${handle}.${name}`).toBe("rejected");
 		await expect(pending).rejects.toMatchObject({ kind: "cancelled", cause: reason });
 	}
 });
@@ -191,7 +191,7 @@ test("closing a handle rejects what waits on it in the same turn; what was asked
 		expect(pending.status, name).toBe("rejected");
 		await expect(pending, name).rejects.toBeInstanceOf(ClosedError);
 	}
-	expect(announced.status).toBe("resolved");
+	expect(announced.status).toBe("fulfilled");
 	expect(await announced).toBeUndefined();
 	for (const { pending } of waiting) pending.cancel();
 	expect(waiting.length).toBeGreaterThan(15);

@@ -273,7 +273,7 @@ test("several reads of one group are served in turn, and one that is cancelled l
 	new BatchWriter().frame(1, "one").frame(1, "two").send(port);
 	expect((await first)?.text()).toBe("one");
 	expect((await third)?.text()).toBe("two");
-	expect(second?.status).toBe("cancelled");
+	expect(second?.status).toBe("rejected");
 });
 
 test("readFrame takes the first frame of each group in sequence, and drops the rest of it", async () => {
@@ -442,7 +442,7 @@ test("cancelling a subscription that waits frees it in the worker", async () => 
 	const pending = track.subscribe();
 	const { args } = await page.next<SubscribeArgs>("subscribe");
 	pending.cancel();
-	expect(pending.status).toBe("cancelled");
+	expect(pending.status).toBe("rejected");
 	expect((await page.next<{ id: number }>("free")).args).toEqual({ id: args.subscription });
 });
 
