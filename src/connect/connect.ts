@@ -13,7 +13,7 @@ let shared: Pending<Runtime> | undefined;
 
 /** The page's own runtime: started by the first who needs it, and again when it has died. */
 function sharedRuntime(): Pending<Runtime> {
-	if (shared?.status === "rejected") shared = undefined;
+	if (shared?.status === "rejected" || shared?.value?.error) shared = undefined;
 	shared ??= loadRuntime();
 	return shared;
 }
@@ -35,11 +35,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Pendin
 }
 
 async function open(url: string | URL, options: ConnectOptions, signal: AbortSignal): Promise<Connection> {
-	let runtime = options.runtime ?? (await sharedRuntime());
-	if (!options.runtime && runtime.error) {
-		shared = undefined;
-		runtime = await sharedRuntime();
-	}
+	const runtime = options.runtime ?? (await sharedRuntime());
 	signal.throwIfAborted();
 	return await runtime.connect(url, { ...options, signal });
 }

@@ -7,7 +7,7 @@ import {
 	WorkerError,
 	WorkerLoadError,
 } from "moq-worker";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, inject, test, vi } from "vitest";
 
 const dist = (file: string) => new URL(`/dist/${file}`, location.href).href;
 
@@ -226,8 +226,77 @@ test("a relay that is not there is a transport error, not a hang", async () => {
 	expect((await runtime.stats()).ids).toEqual({});
 });
 
-test("connecting twice shares one worker, and a wrong address starts none", async () => {
+/** Notes every worker that the page makes until `restore`. */
+function watchWorkers() {
+	const made: { worker: Worker; isTerminated: boolean }[] = [];
+	const Real = globalThis.Worker;
+	globalThis.Worker = class extends Real {
+		readonly #note = { worker: this as Worker, isTerminated: false };
+		constructor(...args: ConstructorParameters<typeof Real>) {
+			super(...args);
+			made.push(this.#note);
+		}
+		override terminate(): void {
+			this.#note.isTerminated = true;
+			super.terminate();
+		}
+	};
+	return {
+		made,
+		restore: () => {
+			globalThis.Worker = Real;
+		},
+	};
+}
+
+test("a wrong address starts no worker", async () => {
+	const { made, restore } = watchWorkers();
 	const refused = connect("not an address");
 	expect(refused.status).toBe("rejected");
 	await expect(refused).rejects.toMatchObject({ kind: "usage" });
+	restore();
+	expect(made).toEqual([]);
+});
+
+test("connecting twice at once shares one worker, also after that one died", async () => {
+	const { made, restore } = watchWorkers();
+	const url = inject("relayUrl");
+	for (const round of [1, 2]) {
+		const both = await Promise.all([connect(url), connect(url)]);
+		expect(new Set(both.map(({ runtime }) => runtime)).size).toBe(1);
+		expect(made).toHaveLength(round);
+		// As the browser says that the worker broke.
+		made.at(-1)?.worker.dispatchEvent(new ErrorEvent("error", { message: "boom", cancelable: true }));
+		for (const { closed } of both) await expect(closed).rejects.toMatchObject({ kind: "worker-crashed" });
+	}
+	restore();
+});
+
+test("a worker whose script comes after the caller has given up is not started", async () => {
+	const other = new URL("/dist/worker.js", location.href);
+	other.hostname = location.hostname === "localhost" ? "127.0.0.1" : "localhost";
+	const { made, restore } = watchWorkers();
+	const real = globalThis.fetch;
+	let answer: () => void = () => undefined;
+	const held = new Promise<void>((resolve) => {
+		answer = resolve;
+	});
+	const asked = new Promise<void>((resolve) => {
+		globalThis.fetch = async (...args) => {
+			resolve();
+			await held;
+			return real(...args);
+		};
+	});
+	const loading = loadRuntime({ worker: other, wasm: new URL("/dist/core_bg.wasm", location.href) });
+	await asked;
+	globalThis.fetch = real;
+	loading.cancel();
+	await expect(loading).rejects.toMatchObject({ kind: "cancelled" });
+	answer();
+	// One that is loaded afterwards is the only one.
+	const runtime = await loadRuntime();
+	restore();
+	expect(made.filter(({ isTerminated }) => !isTerminated)).toHaveLength(1);
+	await runtime.close();
 });
