@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { chromiumArgs, chromiumPath } from "./scripts/chromium.mjs";
-import { killBrowser, runInBrowser, startBrowser } from "./test/support/browser-commands.ts";
+import { killBrowser, leaveAndReturn, runInBrowser, startBrowser } from "./test/support/browser-commands.ts";
 import { signalRelay, startRelay } from "./test/support/relay-commands.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("./package.json", import.meta.url), "utf8")) as { version: string };
@@ -34,7 +34,14 @@ export default defineConfig({
 						enabled: true,
 						headless: true,
 						screenshotFailures: false,
-						commands: { startRelay, signalRelay, startBrowser, runInBrowser, killBrowser },
+						commands: {
+							startRelay,
+							signalRelay,
+							startBrowser,
+							runInBrowser,
+							killBrowser,
+							leaveAndReturn,
+						},
 						provider: playwright({ launchOptions: { executablePath: chromiumPath(), args: chromiumArgs() } }),
 						instances: [{ browser: "chromium" }],
 					},

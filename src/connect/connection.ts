@@ -26,7 +26,7 @@ import {
 import type { BroadcastRequest, DynamicOptions, OriginDynamic } from "../model/broadcast-request.ts";
 import type { DynamicHandler } from "../model/dynamic.ts";
 import type { Origin } from "../model/origin.ts";
-import { onReturn } from "./page-return.ts";
+import { onLeave, onReturn } from "./page-return.ts";
 import type { Runtime } from "./runtime.ts";
 import { askToken, type Token } from "./token.ts";
 
@@ -115,6 +115,8 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 	#connected: ConnectedData;
 	#estimate: Bandwidth | undefined;
 	#state: ConnectionState = "connected";
+	/** The page was put aside, and the worker was told. */
+	#hasLeft = false;
 	/** What this side closed it with. */
 	#said: Pick<CloseInfo, "code" | "reason"> = {};
 
@@ -150,7 +152,14 @@ export class Connection extends TypedEventTarget<ConnectionEventMap> {
 			}),
 		);
 		onReturn(this.#over.signal, () => {
-			if (this.#state === "reconnecting") port.postMessage({ type: "hurry" } satisfies ConnectionRequest);
+			// What the worker did in the last moment may not have been heard of yet.
+			if (this.#hasLeft || this.#state === "reconnecting")
+				port.postMessage({ type: "hurry" } satisfies ConnectionRequest);
+			this.#hasLeft = false;
+		});
+		onLeave(this.#over.signal, () => {
+			this.#hasLeft = true;
+			port.postMessage({ type: "leave" } satisfies ConnectionRequest);
 		});
 		anchor.hold(this);
 		// What was found or announced through an origin needs the connections that join it to peers.

@@ -7,3 +7,8 @@ export function onReturn(signal: AbortSignal, back: () => void): void {
 	document.addEventListener("visibilitychange", visible, { signal });
 	document.addEventListener("resume", back, { signal });
 }
+
+/** Calls `leave` when the page is left, from where it may come back (the cache of the browser): until `signal` is aborted. */
+export function onLeave(signal: AbortSignal, leave: () => void): void {
+	globalThis.addEventListener?.("pagehide", leave, { signal });
+}

@@ -39,7 +39,13 @@ async function serve(): Promise<Server> {
 export const startBrowser: BrowserCommand<[options?: { isInsecure?: boolean }]> = async (_, { isInsecure } = {}) => {
 	const files = await serve();
 	const args = [...chromiumArgs(), `--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`];
-	const browser = await chromium.launchServer({ executablePath: chromiumPath(), headless: true, args });
+	const browser = await chromium.launchServer({
+		executablePath: chromiumPath(),
+		headless: true,
+		args,
+		// Pages may be kept when they are left, as for people.
+		ignoreDefaultArgs: ["--disable-back-forward-cache"],
+	});
 	const page = await (await chromium.connect(browser.wsEndpoint())).newPage();
 	const host = isInsecure ? INSECURE_HOST : "127.0.0.1";
 	await page.goto(`http://${host}:${(files.address() as AddressInfo).port}/`);
@@ -63,6 +69,16 @@ export const runInBrowser: BrowserCommand<[name: string, program: string, args?:
 	);
 };
 
+/** Goes to another page and back to this one. Resolves to whether the page came back as it was. */
+export const leaveAndReturn: BrowserCommand<[name: string, away: string]> = async (_, name, away) => {
+	const open = browsers.get(name);
+	if (!open) throw new Error(`there is no browser ${name}`);
+	await open.page.evaluate("addEventListener('pageshow', ({ persisted }) => { globalThis.persisted = persisted; })");
+	await open.page.goto(away);
+	await open.page.goBack({ waitUntil: "commit" });
+	return await open.page.evaluate("globalThis.persisted === true");
+};
+
 /** Ends a browser as `kill -9` does. */
 export const killBrowser: BrowserCommand<[name: string]> = async (_, name) => {
 	const open = browsers.get(name);
@@ -77,5 +93,6 @@ declare module "vitest/browser" {
 		startBrowser(options?: { isInsecure?: boolean }): Promise<string>;
 		runInBrowser(name: string, program: string, args?: object): Promise<unknown>;
 		killBrowser(name: string): Promise<void>;
+		leaveAndReturn(name: string, away: string): Promise<boolean>;
 	}
 }

@@ -62,6 +62,7 @@ export const connectionRequest: Schema<ConnectionRequest> = v.variant(
 	[
 		v.object({ type: v.literal("token"), token: v.optional(text), error: v.optional(errorData) }),
 		v.object({ type: v.literal("hurry") }),
+		v.object({ type: v.literal("leave") }),
 	],
 	UNKNOWN,
 );

@@ -112,7 +112,9 @@ export type ConnectionRequest =
 	/** A token of now (absent: none), or why there is none. */
 	| { type: "token"; token?: string; error?: ErrorData }
 	/** Now is a good time for another dial: the network, or the page, is back. */
-	| { type: "hurry" };
+	| { type: "hurry" }
+	/** The page is put aside: close the session, and make the next one on `hurry`. Without effect where none is made again. */
+	| { type: "leave" };
 
 /** Worker to page on the port of a connection. */
 export type ConnectionEvent =

@@ -21,6 +21,9 @@ const DRAIN_MS = 8_000;
 /** So long after a session took the place of another, what came by the old one may end for that reason. */
 const RETURNED_MS = DRAIN_MS + 2_000;
 
+/** What the peer is told when the page is put aside. */
+const AWAY = "the page was put aside";
+
 /** Moves in a row that are followed, and how long a session has to last to begin a new row. */
 const MAX_MOVES = 3;
 const SETTLED_MS = 10_000;
@@ -71,6 +74,10 @@ export class ConnectionEntry {
 	#moves = 0;
 	/** Dials in a row since a session last held for the time that the policy asks. */
 	#attempts = 0;
+	/** The page is put aside: there is no session until it is back. */
+	#isAway = false;
+	/** Sessions that were closed for that; the page may be back before they are over. */
+	readonly #aside = new WeakSet<Session>();
 	#state: State = { type: "connecting", controller: new AbortController() };
 
 	constructor(
@@ -82,8 +89,11 @@ export class ConnectionEntry {
 		this.recipe = recipe;
 		this.#dial = dial;
 		this.#origins = origins;
-		const hurry = () => this.#hurry();
-		this.#port = new PagePort(port, hurry, (error) => this.#refuse(error));
+		this.#port = new PagePort(port, {
+			hurry: () => this.#hurry(),
+			leave: () => this.#leave(),
+			refuse: (error) => this.#refuse(error),
+		});
 		this.#producers = producers;
 		this.#stopWatching = onAwake(() => this.#awake());
 	}
@@ -271,6 +281,11 @@ export class ConnectionEntry {
 		const isCrashed = !session.isLive;
 		session.free();
 		const { reconnect, asksToken = false } = this.recipe.dial;
+		if (reconnect && this.#aside.has(session)) {
+			this.#attempts = 0;
+			void this.#reconnect(failure("going-away", AWAY), true);
+			return;
+		}
 		if ("close" in end && !(reconnect && this.#left.has(session))) {
 			// A peer that closes in good order means it, unless it said that it goes away.
 			this.#over({ type: "closed", close: end.close });
@@ -286,8 +301,8 @@ export class ConnectionEntry {
 		void this.#reconnect(error);
 	}
 
-	/** Dials until there is a session again, or the policy gives up. */
-	async #reconnect(cause: ErrorData): Promise<void> {
+	/** Dials until there is a session again, or the policy gives up. `isAtOnce`: without a wait before the first dial. */
+	async #reconnect(cause: ErrorData, isAtOnce = false): Promise<void> {
 		const { dial } = this.recipe;
 		const policy = dial.reconnect;
 		if (!policy) return;
@@ -301,9 +316,10 @@ export class ConnectionEntry {
 		let error = cause;
 		while (mayTry(policy, this.#attempts + 1, performance.now() - began)) {
 			this.#attempts++;
-			const delayMs = Math.round(backOff(policy, this.#attempts, Math.random()));
+			const isFirst = this.#attempts === 1;
+			const delayMs = isAtOnce && isFirst ? 0 : Math.round(backOff(policy, this.#attempts, Math.random()));
 			this.#port.post({ type: "reconnecting", attempt: this.#attempts, delayMs, cause: error });
-			await pause(delayMs, signal, state);
+			await pause(this.#isAway ? undefined : delayMs, signal, state);
 			if (signal.aborted) return;
 			try {
 				const session = await this.#establish(await freshToken(this.#port, dial, "", signal), signal);
@@ -318,8 +334,21 @@ export class ConnectionEntry {
 		this.#over({ type: "closed", error });
 	}
 
+	/** The page is put aside: a browser does not keep one that has a session open, and the peer should not wait for it. */
+	#leave(): void {
+		if (!this.recipe.dial.reconnect || this.#isOver()) return;
+		this.#isAway = true;
+		const state = this.#state;
+		if (state.type === "moving") state.controller.abort(failure("cancelled", AWAY));
+		const session = this.#current;
+		if (!session) return;
+		this.#aside.add(session);
+		session.close(0, AWAY);
+	}
+
 	/** Now is a good time for another dial. */
 	#hurry(): void {
+		this.#isAway = false;
 		if (this.#state.type === "reconnecting") this.#state.hurry?.();
 	}
 
@@ -350,8 +379,8 @@ export class ConnectionEntry {
 	}
 }
 
-/** Resolves after so long, or when somebody is in a hurry or withdraws. */
-function pause(ms: number, signal: AbortSignal, state: { hurry?: () => void }): Promise<void> {
+/** Resolves after so long (undefined: never), or on a hurry, or when the signal is aborted. */
+function pause(ms: number | undefined, signal: AbortSignal, state: { hurry?: () => void }): Promise<void> {
 	return new Promise((resolve) => {
 		const go = () => {
 			clearTimeout(timer);
@@ -359,7 +388,7 @@ function pause(ms: number, signal: AbortSignal, state: { hurry?: () => void }): 
 			delete state.hurry;
 			resolve();
 		};
-		const timer = setTimeout(go, ms);
+		const timer = ms === undefined ? undefined : setTimeout(go, ms);
 		signal.addEventListener("abort", go, { once: true });
 		state.hurry = go;
 	});

@@ -10,8 +10,11 @@ export class PagePort {
 	readonly #port: MessagePort;
 	#answer: ((answer: TokenAnswer) => void) | undefined;
 
-	/** `hurry`: the page says that now is a good time for another dial. `refuse`: it sent what is no message. */
-	constructor(port: MessagePort, hurry: () => void, refuse: (error: ErrorData) => void) {
+	/** `hurry`: now is a good time for another dial. `leave`: the page is put aside. `refuse`: it sent what is no message. */
+	constructor(
+		port: MessagePort,
+		{ hurry, leave, refuse }: { hurry(): void; leave(): void; refuse(error: ErrorData): void },
+	) {
 		this.#port = port;
 		const hear = (request: ConnectionRequest) => {
 			switch (request.type) {
@@ -20,6 +23,9 @@ export class PagePort {
 					return;
 				case "hurry":
 					hurry();
+					return;
+				case "leave":
+					leave();
 					return;
 				default:
 					request satisfies never;
