@@ -83,7 +83,7 @@ async function download(url: URL, signal: AbortSignal): Promise<string> {
 /** Needs `worker-src blob:`, or `data:` in a frame without an origin, where a worker from a blob has no WebTransport. */
 function fromText(text: string, name: string, origin: string): Spawned {
 	const make = (url: string) => trusted(() => new Worker(url, { type: "module", name }));
-	if (location.origin === "null" || self.origin === "null") {
+	if (self.origin === "null") {
 		return { worker: make(`data:text/javascript,${encodeURIComponent(text)}`), origin, started: nothing };
 	}
 	const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
