@@ -32,7 +32,8 @@ export async function read(where: Where, count: number): Promise<Received> {
 	const connection = await open(where);
 	const track = (await connection.waitForBroadcast(where.broadcast)).track(trackName);
 	const tally = new Tally(connection);
-	for await (const group of await track.subscribe({ maxLatencyMs: 2000, ordered: true })) {
+	// As long as the publisher keeps groups: what is older than that when a slow page joins is given up by the relay while it is read.
+	for await (const group of await track.subscribe({ maxLatencyMs: 5000, ordered: true })) {
 		await tally.group(group.sequence, payloads(group));
 		if (tally.frames >= count) break;
 	}
